@@ -1,9 +1,10 @@
-import { depthOfEquation, operationsOf, bigLoads, hasReduction, loadSites } from '../ir/analysis.ts'
+import { bigLoads, extentOf, hasReduction, loadSites } from '../ir/analysis.ts'
 import type { Axis } from '../ir/affine.ts'
 import { pointCost } from '../ir/cost.ts'
 import type { Equation } from '../ir/equation.ts'
 import { type Reduction, walk } from '../ir/expression.ts'
 import { coversItsTensor, inlineProducer } from '../ir/inline.ts'
+import { onceByNode, onceByNodes } from '../ir/once-by-node.ts'
 import { elementsPerSample, type Tensor } from '../ir/tensor.ts'
 import { type FusionContext, isUnfused, isViewed, type KernelPass } from './kernel-pass.ts'
 import { weigh } from './weigh.ts'
@@ -48,23 +49,10 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   if (isUnfused(equation, context) || readers.some((reader) => isUnfused(reader.equation, context)))
     return `${equation.name} or its reader is of style split`
   const heavy = hasReduction(value)
-  const refusal = heavy ? refuseEpilogue(equation, tensor, readers) : refusePrologue(equation, tensor, readers, context)
-  if (refusal) return refusal
-  const joined = readers.map((reader) => inlineProducer(equation, reader.equation))
-  const repeating = heavy ? undefined : readers.find((reader, i) => wantsStored(reader.equation, joined[i]!, tensor, context))
-  if (repeating) return `${repeating.equation.name} is faster where ${tensor.name} is stored`
-  const tooMany = joined.find((e) => bindingCount(e) > context.maxBindings)
-  if (tooMany)
-    return `${tooMany.name} would bind ${bindingCount(tooMany)} buffers, ${context.maxBindings} are granted everywhere`
-  const slower = heavy ? context.rejectJoined?.(joined[0]!, equation) : undefined
-  if (slower) return slower
-  const tooLong = joined.find(isTooLong)
-  if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
   const plain = readers.map((reader) => reader.equation)
-  const isEnd = endsOf(plain, program, context)
-  const { refusal: dearer, note } = heavy ? weigh(plain[0]!.name, joined, [equation], plain, context)
-    : weigh(equation.name, joined.filter((_, i) => isEnd[i]), plain.filter((_, i) => isEnd[i]), [equation], context)
-  if (dearer) return dearer
+  const verdict = verdictOn(equation, plain, heavy ? plain.map(() => true) : endsOf(plain, program, context), context)
+  if (typeof verdict === 'string') return verdict
+  const { joined, note } = verdict
   readers.forEach((reader, i) => {
     program.set(reader, joined[i]!)
     program.remark(
@@ -77,12 +65,67 @@ function tryInline(node: KernelNode, program: KernelProgram, context: FusionCont
   return undefined
 }
 
-const isTooLong = (e: Equation): boolean =>
-  e.layers.length > MOST_LAYERS || depthOfEquation(e) > MOST_DEEP || operationsOf(e) > MOST_OPERATIONS
+/** The readers of an equation with its work in them, and what is to be remarked of it; or why it stays a kernel. */
+type Verdict = string | { readonly joined: readonly Equation[]; readonly note: string }
 
-function refuseEpilogue(equation: Equation, tensor: Tensor, readers: readonly KernelNode[]): string | undefined {
-  if (readers.length > 1) return `${tensor.name} is read ${readers.length} times: by ${readers.map((r) => r.equation.name).join(', ')}`
-  const reader = readers[0]!.equation
+/** A verdict, and the readers that it is of. */
+interface Known {
+  readonly readers: readonly Equation[]
+  readonly isEnd: readonly boolean[]
+  readonly verdict: Verdict
+}
+
+/** So many verdicts are remembered of an equation: programs of a net have the same equations, with the same readers or a few others. */
+const MOST_KNOWN = 4
+
+function verdictOn(e: Equation, readers: readonly Equation[], isEnd: readonly boolean[], context: FusionContext): Verdict {
+  const known = knownBy(context)
+  const ofEquation = known.get(e) ?? []
+  const before = ofEquation.find((k) => isSameList(k.readers, readers) && isSameList(k.isEnd, isEnd))
+  if (before) return before.verdict
+  const verdict = judge(e, readers, isEnd, context)
+  known.set(e, [{ readers, isEnd, verdict }, ...ofEquation.slice(0, MOST_KNOWN - 1)])
+  return verdict
+}
+
+const isSameList = <T>(a: readonly T[], b: readonly T[]): boolean => a.length === b.length && a.every((x, i) => x === b[i])
+
+/** Verdicts by all that they depend on beside the equations. */
+const knownBy = onceByNode((context: FusionContext) => {
+  const { maxBindings, maxPrologueInputs, storesPrologues, estimates, packsPrologue = NONE, rejectJoined = NONE, price = NONE } = context
+  return verdictsOf(`${maxBindings} ${maxPrologueInputs} ${storesPrologues} ${estimates}`, packsPrologue, rejectJoined, price)
+})
+const verdictsOf = onceByNodes((_, __: object, ___: object, ____: object) => new WeakMap<Equation, readonly Known[]>())
+const NONE = {}
+
+function judge(equation: Equation, readers: readonly Equation[], isEnd: readonly boolean[], context: FusionContext): Verdict {
+  const { tensor, value } = equation.stores[0]!
+  const heavy = hasReduction(value)
+  const refusal = heavy ? refuseEpilogue(equation, tensor, readers) : refusePrologue(equation, tensor, readers, context)
+  if (refusal) return refusal
+  const joined = readers.map((reader) => inlineProducer(equation, reader))
+  const repeating = heavy ? undefined : readers.find((reader, i) => wantsStored(reader, joined[i]!, tensor, context))
+  if (repeating) return `${repeating.name} is faster where ${tensor.name} is stored`
+  const tooMany = joined.find((e) => bindingCount(e) > context.maxBindings)
+  if (tooMany)
+    return `${tooMany.name} would bind ${bindingCount(tooMany)} buffers, ${context.maxBindings} are granted everywhere`
+  const slower = heavy ? context.rejectJoined?.(joined[0]!, equation) : undefined
+  if (slower) return slower
+  const tooLong = joined.find(isTooLong)
+  if (tooLong) return `${tensor.name} is stored: ${tooLong.name} would be too long for one kernel`
+  const { refusal: dearer, note } = heavy ? weigh(readers[0]!.name, joined, [equation], readers, context)
+    : weigh(equation.name, joined.filter((_, i) => isEnd[i]), readers.filter((_, i) => isEnd[i]), [equation], context)
+  return dearer ?? { joined, note }
+}
+
+function isTooLong(e: Equation): boolean {
+  const { operations, depth } = extentOf(e)
+  return e.layers.length > MOST_LAYERS || depth > MOST_DEEP || operations > MOST_OPERATIONS
+}
+
+function refuseEpilogue(equation: Equation, tensor: Tensor, readers: readonly Equation[]): string | undefined {
+  if (readers.length > 1) return `${tensor.name} is read ${readers.length} times: by ${readers.map((r) => r.name).join(', ')}`
+  const reader = readers[0]!
   if (loadSites(reader, tensor).some((site) => site.reduction)) return `${reader.name} reads ${tensor.name} in windows or sums`
   if (reader.stores.some((s) => hasReduction(s.value))) return `${reader.name} has a reduction of its own`
   if (!readsPointByPoint(reader, tensor, equation)) return `${reader.name} does not read ${tensor.name} element by element`
@@ -92,7 +135,7 @@ function refuseEpilogue(equation: Equation, tensor: Tensor, readers: readonly Ke
 function refusePrologue(
   equation: Equation,
   tensor: Tensor,
-  readers: readonly KernelNode[],
+  readers: readonly Equation[],
   { maxPrologueInputs }: FusionContext,
 ): string | undefined {
   const { value } = equation.stores[0]!
@@ -101,7 +144,7 @@ function refusePrologue(
   if (loads > 1 && readers.length > 1 && loads * readers.length > 1 + loads + readers.length) {
     return `reading ${loads} tensors ${readers.length} times costs more than storing ${tensor.name}`
   }
-  for (const { equation: reader } of readers) {
+  for (const reader of readers) {
     for (const site of loadSites(reader, tensor)) {
       if (!site.reduction) {
         if (readers.length > 1 && cost > MOST_REPEATED_COST) return `${equation.name} is too dear to compute ${readers.length} times`

@@ -1,6 +1,6 @@
 import { type Axis, axesOf, type Index } from './affine.ts'
 import type { Equation } from './equation.ts'
-import { children, type Expression, type Reduction, walk } from './expression.ts'
+import { children, type Expression, forEachChild, type Reduction, walk } from './expression.ts'
 import { onceByNode, onceByNodes } from './once-by-node.ts'
 import { isBatched, type Tensor } from './tensor.ts'
 
@@ -158,26 +158,25 @@ export function isContraction(e: Reduction): boolean {
   return hasLoad(e.body.a) && hasLoad(e.body.b) && e.body.a !== e.body.b
 }
 
-const knownDepth = new WeakMap<Expression, number>()
-
-/** Operations within each other, at most. */
-export function depthOf(e: Expression): number {
-  const before = knownDepth.get(e)
-  if (before !== undefined) return before
-  let depth = 0
-  for (const child of children(e)) depth = Math.max(depth, depthOf(child))
-  knownDepth.set(e, depth + 1)
-  return depth + 1
-}
-
 /** What an equation computes: values of its stores, terms of its sums. */
 const valuesOf = (e: Equation): readonly Expression[] => [...e.stores.map((s) => s.value), ...(e.sums?.terms ?? [])]
 
-export const depthOfEquation = (e: Equation): number => valuesOf(e).reduce((most, value) => Math.max(most, depthOf(value)), 0)
-
-/** Operations that are written out, what is shared once. */
-export const operationsOf = onceByNode((e: Equation): number => {
-  const seen = new Set<Expression>()
-  for (const value of valuesOf(e)) walk(value, seen)
-  return seen.size
+/** How much an equation computes: operations that are written out, what is shared once; and how many stand within each other at most. */
+export const extentOf = onceByNode((e: Equation): { readonly operations: number; readonly depth: number } => {
+  const depths = new Map<Expression, number>()
+  let below = 0
+  const visit = (node: Expression): void => {
+    const known = depths.get(node)
+    if (known !== undefined) {
+      if (known > below) below = known
+      return
+    }
+    const beside = below
+    below = 0
+    forEachChild(node, visit)
+    depths.set(node, ++below)
+    if (beside > below) below = beside
+  }
+  for (const value of valuesOf(e)) visit(value)
+  return { operations: depths.size, depth: below }
 })

@@ -1,6 +1,7 @@
 import type { Expression } from './expression.ts'
 import type { Axis, Index } from './affine.ts'
 import type { Equation, Store } from './equation.ts'
+import { onceByNode } from './once-by-node.ts'
 import { mapValues, renewReductions, type Rewriting, substitute, topDown } from './rewrite.ts'
 
 const MOST_NAMED = 240
@@ -63,17 +64,17 @@ export function storedAt(store: Store, at: readonly Index[]): Expression {
 }
 
 /** Whether an equation writes each element of its one tensor exactly once, at the point of the same number. */
-export function coversItsTensor(e: Equation): boolean {
-  const [store, ...others] = e.stores
-  if (!store || others.length > 0) return false
-  const used = new Set<Axis>()
-  for (const [i, at] of store.at.entries()) {
+export const coversItsTensor = onceByNode(({ stores, axes }: Equation): boolean => {
+  const store = stores[0]
+  if (!store || stores.length > 1) return false
+  const used: Axis[] = []
+  return store.at.every(({ constant, terms }, i) => {
     const extent = store.tensor.shape[i]
-    if (at.terms.length === 0 && at.constant === 0 && extent === 1) continue
-    const [term, ...more] = at.terms
-    if (!term || more.length > 0 || at.constant !== 0 || term.coefficient !== 1) return false
-    if (term.atom.kind !== 'axis' || term.atom.axis.extent !== extent || used.has(term.atom.axis)) return false
-    used.add(term.atom.axis)
-  }
-  return e.axes.every((a) => used.has(a))
-}
+    if (terms.length === 0 && constant === 0 && extent === 1) return true
+    const term = terms[0]
+    if (!term || terms.length > 1 || constant !== 0 || term.coefficient !== 1) return false
+    if (term.atom.kind !== 'axis' || term.atom.axis.extent !== extent || used.includes(term.atom.axis)) return false
+    used.push(term.atom.axis)
+    return true
+  }) && axes.every((a) => used.includes(a))
+})
