@@ -1,5 +1,5 @@
 import type { Tensor } from './tensor.ts'
-import { type Expression, walk } from './expression.ts'
+import { type Expression, forEachChild } from './expression.ts'
 import { type Axis, index, type Index, type IndexLike, plus, times } from './affine.ts'
 
 /** One tensor written by an equation: `tensor[at] = value` for every point of the axes. */
@@ -133,17 +133,24 @@ export const equation = (name: string, layers: readonly string[], axes: readonly
 export function reads(e: Equation): readonly Tensor[] {
   const known = knownReads.get(e)
   if (known) return known
-  const found = new Set<Tensor>()
+  const found: Tensor[] = []
   const seen = new Set<Expression>()
-  for (const s of [...(e.fusedProducer ? [e.fusedProducer.store] : []), ...e.stores])
-    for (const node of walk(s.value, seen)) if (node.kind === 'load') found.add(node.tensor)
+  let source: Tensor | undefined
+  const visit = (node: Expression): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    if (node.kind !== 'load') forEachChild(node, visit)
+    else if (node.tensor !== source && !found.includes(node.tensor)) found.push(node.tensor)
+  }
+  if (e.fusedProducer) visit(e.fusedProducer.store.value)
+  for (const s of e.stores) visit(s.value)
   for (const side of e.sides) {
     if (side.kind !== 'sums') continue
-    for (const term of side.terms)
-      for (const node of walk(term, seen)) if (node.kind === 'load' && node.tensor !== side.source) found.add(node.tensor)
+    source = side.source
+    for (const term of side.terms) visit(term)
   }
-  if (e.fusedProducer) found.delete(e.fusedProducer.store.tensor)
-  const tensors = [...found].map((t) => (t === e.prepacked?.weight ? e.prepacked.packed : t))
+  const made = e.fusedProducer?.store.tensor
+  const tensors = found.filter((t) => t !== made).map((t) => (t === e.prepacked?.weight ? e.prepacked.packed : t))
   knownReads.set(e, tensors)
   return tensors
 }

@@ -2,6 +2,7 @@ import type { Tensor } from './tensor.ts'
 import type { Expression } from './expression.ts'
 import type { Atom, Axis, Extent, Index } from './affine.ts'
 import type { Equation } from './equation.ts'
+import { sameTexts } from './same-texts.ts'
 
 export interface CanonicalText {
   readonly text: string
@@ -17,9 +18,12 @@ export interface CanonicalText {
  */
 export function canonicalText(e: Equation, names = true): CanonicalText {
   if (names) return textOf(e, names)
-  const known = nameless.get(e) ?? textOf(e, names)
-  nameless.set(e, known)
-  return known
+  const known = nameless.get(e)
+  if (known) return known
+  const { text, tensors, axes } = textOf(e, names)
+  const made = { text: oneText(text), tensors, axes }
+  nameless.set(e, made)
+  return made
 }
 
 /** Says that an equation has the text of another, without names: it is the same one over other tensors and axes, which are given in the other's order. */
@@ -28,6 +32,9 @@ export const shareText = (e: Equation, { text }: CanonicalText, tensors: readonl
 
 /** Texts without names, which schedules, costs and printers all ask for. */
 const nameless = new WeakMap<Equation, CanonicalText>()
+
+/** A deep net has the same few texts many times: each is kept once, and is found among keys without being compared. */
+const oneText = sameTexts()
 
 function textOf(e: Equation, names: boolean): CanonicalText {
   const axes = new Map<Axis, number>()
@@ -49,16 +56,27 @@ function textOf(e: Equation, names: boolean): CanonicalText {
   }
   const index = (at: Index): string => {
     let text = String(at.constant)
-    for (const { atom, coefficient } of sorted(at.terms)) text += `+${coefficient}*${atomText(atom)}`
+    const terms = sorted(at.terms)
+    for (let i = 0; i < terms.length; i++) text += `+${terms[i]!.coefficient}*${atomText(terms[i]!.atom)}`
+    return text
+  }
+  const place = (at: readonly Index[]): string => {
+    let text = ''
+    for (let i = 0; i < at.length; i++) text += i === 0 ? index(at[i]!) : `,${index(at[i]!)}`
     return text
   }
   const atomText = (atom: Atom): string => (atom.kind === 'axis' ? axis(atom.axis) : `${atom.kind}(${index(atom.of)},${atom.by})`)
   /** Terms in the order in which their axes are bound. Every axis is bound before it is met in an index. */
   const sorted = (terms: Index['terms']): Index['terms'] => {
-    const place = ({ atom }: Index['terms'][number]): number => (atom.kind === 'axis' ? axes.get(atom.axis) ?? axes.size : Infinity)
-    if (terms.every((term, i) => i === 0 || place(terms[i - 1]!) < place(term))) return terms
-    return [...terms].sort((a, b) => compare(place(a), place(b)) || compare(atomText(a.atom), atomText(b.atom)))
+    let before = -1
+    for (let i = 0; i < terms.length; i++) {
+      const here = order(terms[i]!)
+      if (here <= before) return [...terms].sort((a, b) => compare(order(a), order(b)) || compare(atomText(a.atom), atomText(b.atom)))
+      before = here
+    }
+    return terms
   }
+  const order = ({ atom }: Index['terms'][number]): number => (atom.kind === 'axis' ? axes.get(atom.axis) ?? axes.size : Infinity)
   const visit = (node: Expression): string => {
     const known = seen.get(node)
     if (known !== undefined) return `e${known}`
@@ -78,7 +96,7 @@ function textOf(e: Equation, names: boolean): CanonicalText {
       case 'random':
         return `random ${node.key} ${index(node.at)}`
       case 'load':
-        return `${tensor(node.tensor)}[${node.at.map(index).join()}]`
+        return `${tensor(node.tensor)}[${place(node.at)}]`
       case 'unary':
         return `${node.op} ${visit(node.a)}`
       case 'binary':
@@ -98,7 +116,7 @@ function textOf(e: Equation, names: boolean): CanonicalText {
   if (e.prepacked) lines.push(`${tensor(e.prepacked.weight)} ${e.prepacked.form} ${tensor(e.prepacked.packed)}`)
   if (e.fusedProducer) lines.push(`on load ${e.fusedProducer.axes.map(axis).join()}`)
   for (const s of [...(e.fusedProducer ? [e.fusedProducer.store] : []), ...e.stores])
-    lines.push(`${tensor(s.tensor)}[${s.at.map(index).join()}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
+    lines.push(`${tensor(s.tensor)}[${place(s.at)}] ${s.counts ? '+' : ''}= ${visit(s.value)}`)
   for (const side of e.sides) {
     const terms = side.kind === 'sums' ? ` of ${side.at.map(axis).join()} ${side.terms.map(visit).join()}` : ''
     lines.push(

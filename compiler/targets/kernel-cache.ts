@@ -4,6 +4,7 @@ import type { Equation } from '../ir/equation.ts'
 import { accessesOf } from '../codegen/bindings.ts'
 import type { PrintedKernel } from '../codegen/printed-kernel.ts'
 import { onceByNode, onceByNodes } from '../ir/once-by-node.ts'
+import { sameTexts } from '../ir/same-texts.ts'
 import { bufferOf } from '../ir/tensor.ts'
 import { filled, namesFor, numbered, variablesOf, withPlaces } from './kernel-template.ts'
 
@@ -43,8 +44,9 @@ export function printOnce(
 
 /** All that a kernel depends on but names: what an equation computes, and which of its tensors it writes, or lie beside one that it writes. */
 export const kernelText = onceByNode((e: Equation): string =>
-  `${accessesOf(e, bufferOf).map((b) => b.access).join()}\n${canonicalText(e, false).text}`
+  oneText(`${accessesOf(e, bufferOf).map((b) => b.access).join()}\n${canonicalText(e, false).text}`)
 )
+const oneText = sameTexts()
 
 function printPlain(print: (e: Equation) => PrintedKernel, e: Equation): PlainKernel {
   const { equation, tensors } = withPlaces(e)
