@@ -5,11 +5,13 @@ import { loadOf } from '../../ir/fused-producer.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
+import { applySchedule } from './apply-schedule.ts'
 import { chooseFilterGradient } from './filter-gradient.ts'
 import { rankContractions } from './contraction.ts'
 import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
 import { prepackTransposed } from './prepack-transposed.ts'
+import type { LoopNest } from './loop-nest.ts'
 import { choosePhases } from './phases-nest.ts'
 import { choosePointwise, isNarrowMap } from './pointwise.ts'
 import { pricer } from './price.ts'
@@ -49,12 +51,18 @@ export class CpuScheduler {
   })
   /** What is joined to kernels against passes of its own: see `pricer`. */
   readonly price: ReturnType<typeof pricer>
+  /** Loop nests that were priced, for whoever generates their kernels. */
+  private readonly priced = new WeakMap<Equation, LoopNest>()
   private readonly limits: ScheduleLimits
 
   constructor(limits: ScheduleLimits = {}) {
     this.limits = limits
     this.scheduleOf = onceByShape((e) => chooseSchedule(e, limits))
-    this.price = pricer(this.scheduleOf)
+    this.price = pricer(this.scheduleOf, (e) => {
+      const nest = applySchedule(e, this.scheduleOf(e))
+      this.priced.set(e, nest)
+      return nest
+    })
     this.rowsOf = onceByShape((e) => {
       const schedule = this.scheduleOf(e)
       if (schedule.algorithm === 'pointwise' || schedule.algorithm === 'winograd-gradient' || !schedule.taskBlock) return undefined
@@ -72,6 +80,11 @@ export class CpuScheduler {
       const load = plain.stores.map((s) => loadOf(s.value, onLoad!)).find((found) => found)
       return load !== undefined && isAxis(load.at[0]!, image)
     })
+  }
+
+  /** The loop nest by the chosen schedule. */
+  nestOf(e: Equation): LoopNest {
+    return this.priced.get(e) ?? applySchedule(e, this.scheduleOf(e))
   }
 
   /** The chosen schedule first, then others that the model may be wrong about; all gather statistics in the same blocks. */

@@ -1,9 +1,10 @@
 import type { Equation } from '../../ir/equation.ts'
+import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { Price } from '../../ir/price.ts'
-import { applySchedule } from './apply-schedule.ts'
 import { CPU, type Work } from './cost-model.ts'
 import { countWork } from './count-work.ts'
+import type { LoopNest } from './loop-nest.ts'
 import type { CpuSchedule } from './schedule.ts'
 
 /** Samples of the batch that is priced: what a kernel does once for all of them is shared by so many. */
@@ -16,9 +17,10 @@ const BATCH = 16
  */
 export function pricer(
   scheduleOf: (e: Equation) => CpuSchedule,
+  nestOf: (e: Equation) => LoopNest,
 ): (joined: readonly Equation[], plain: readonly Equation[], passes: readonly Equation[]) => Price | undefined {
   const nsOf = onceByShape((e): number => {
-    const work = countWork(e, applySchedule(e, scheduleOf(e)), BATCH)
+    const work = countWork(e, nestOf(e), BATCH)
     return (Object.keys(work) as (keyof Work)[]).reduce((sum, kind) => sum + CPU.prices[kind] * work[kind], 0) / BATCH
   })
   const total = (list: readonly Equation[]): number => list.reduce((sum, e) => sum + nsOf(e), 0)
@@ -37,5 +39,5 @@ export const isPass = (schedule: CpuSchedule): boolean =>
 
 const keepsSchedule = (a: CpuSchedule, b: CpuSchedule): boolean => (isPass(a) && isPass(b)) || withoutNames(a) === withoutNames(b)
 
-/** A schedule as text, axes by their positions alone. */
-const withoutNames = (schedule: CpuSchedule): string => JSON.stringify(schedule).replace(/"(\d+):[^"]*"/g, '$1')
+/** A schedule as text, axes by their positions alone. Kernels of one shape have one schedule. */
+const withoutNames = onceByNode((schedule: CpuSchedule): string => JSON.stringify(schedule).replace(/"(\d+):[^"]*"/g, '$1'))

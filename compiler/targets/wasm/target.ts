@@ -61,7 +61,7 @@ function targetOf(limits: ScheduleLimits): Target {
 
 /** The loop nest by the schedule that is known for an equation; by the chosen one where there is none. */
 const loopNestOf = (e: Equation, scheduler: CpuScheduler, schedules: Schedules | undefined): LoopNest =>
-  knownNest(e, scheduler, schedules)?.nest ?? applySchedule(e, scheduler.scheduleOf(e))
+  knownNest(e, scheduler, schedules)?.nest ?? scheduler.nestOf(e)
 
 /** The schedule that is known for an equation, and the loop nest by it. Undefined where there is none, or it does not fit or is not allowed. */
 function knownNest(
