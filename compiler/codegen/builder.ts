@@ -437,6 +437,7 @@ const sameExtent = (a: Extent, b: Extent): boolean => a === b || (typeof a === '
 
 /** A name that WGSL takes: letters, digits, single underscores. */
 export const identifier = (name: string): string => {
+  if (/^[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*$/.test(name)) return name
   const plain = name.replace(/[^A-Za-z0-9]+/g, '_').replace(/^_+|_+$/g, '')
   return /^[A-Za-z]/.test(plain) ? plain : `t_${plain}`
 }

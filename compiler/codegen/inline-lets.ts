@@ -84,12 +84,15 @@ class Inliner {
       case 'set': {
         const value = this.expression(s.value)
         this.writeWaiting(s.name)
-        out.push({ ...s, value })
+        out.push(value === s.value ? s : { kind: 'set', name: s.name, value })
         return
       }
-      case 'store':
-        out.push({ ...s, at: this.expression(s.at), value: this.expression(s.value) })
+      case 'store': {
+        const at = this.expression(s.at)
+        const value = this.expression(s.value)
+        out.push(at === s.at && value === s.value ? s : moved(s, { kind: 'store', binding: s.binding, at, value }))
         return
+      }
       case 'storeInterleaved':
         out.push({ ...s, at: this.expression(s.at), values: s.values.map((v) => this.expression(v)) })
         return
@@ -99,7 +102,7 @@ class Inliner {
       case 'step':
         if (!this.options.keepsSteps) return s.body.forEach((inner) => this.statement(inner))
         this.writeWaiting()
-        out.push({ ...s, body: this.block(s.body) })
+        out.push({ kind: 'step', body: this.block(s.body) })
         return
       case 'for': {
         const bounds = { ...(s.from && { from: this.expression(s.from) }), extent: this.expression(s.extent) }
@@ -110,7 +113,7 @@ class Inliner {
       case 'if': {
         const condition = this.expression(s.condition)
         this.writeWaiting()
-        out.push({ ...s, condition, body: this.block(s.body) })
+        out.push({ kind: 'if', condition, body: this.block(s.body) })
         return
       }
       case 'barrier':
@@ -155,29 +158,35 @@ class Inliner {
       }
       case 'operation': {
         const args = this.all(t.args)
-        return args === t.args ? t : { ...t, args }
+        return args === t.args ? t : { kind: 'operation', op: t.op, args, type: t.type, lanes: t.lanes }
       }
       case 'vector': {
         const parts = this.all(t.parts)
-        return parts === t.parts ? t : { ...t, parts }
+        return parts === t.parts ? t : { kind: 'vector', parts }
       }
-      case 'load':
+      case 'load': {
+        const at = this.takeIn(t.at)
+        return at === t.at ? t : moved(t, { kind: 'load', binding: t.binding, at })
+      }
       case 'random': {
         const at = this.takeIn(t.at)
-        return at === t.at ? t : { ...t, at }
+        return at === t.at ? t : { kind: 'random', key: t.key, at }
       }
       case 'gather': {
         const at = this.all(t.at)
-        return at === t.at ? t : { ...t, at }
+        return at === t.at ? t : { kind: 'gather', binding: t.binding, at }
       }
       case 'ramp': {
         const from = this.takeIn(t.from)
-        return from === t.from ? t : { ...t, from }
+        return from === t.from ? t : { kind: 'ramp', from, step: t.step }
       }
-      case 'lane':
+      case 'lane': {
+        const of = this.takeIn(t.of)
+        return of === t.of ? t : { kind: 'lane', of, lane: t.lane }
+      }
       case 'subgroup': {
         const of = this.takeIn(t.of)
-        return of === t.of ? t : { ...t, of }
+        return of === t.of ? t : { kind: 'subgroup', combine: t.combine, of }
       }
       default:
         this.leaves++
@@ -196,7 +205,12 @@ class Inliner {
   }
 }
 
-const withValue = (s: Let, value: Operand): Let => (value === s.value ? s : { ...s, value })
+const withValue = (s: Let, value: Operand): Let =>
+  value === s.value ? s : { kind: s.kind, name: s.name, type: s.type, lanes: s.lanes, value }
+
+/** A load or a store from or to another place: most are of one lane and say nothing of lanes. */
+const moved = <T extends object>({ lanes, step }: { readonly lanes?: 1 | 4; readonly step?: number }, made: T): T =>
+  lanes === undefined && step === undefined ? made : { ...made, ...(lanes !== undefined && { lanes }), ...(step !== undefined && { step }) }
 
 /** Whether it says the same wherever it stands. */
 function isPure(t: Operand): boolean {

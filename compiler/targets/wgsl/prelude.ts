@@ -1,9 +1,13 @@
 import { ROW_GROUPS } from '../../../bundle/format.ts'
 import { STEP_FIELDS } from '../../../bundle/step-uniform.ts'
 
+const READ = 'step.'
+
 /** The uniform that the runtime hands in with each dispatch, up to the last field that a text reads. */
 export function stepOf(text: string): string[] {
-  const last = STEP_FIELDS.findLastIndex(({ name }) => text.includes(`step.${name}`))
+  let last = -1
+  for (let at = text.indexOf(READ); at >= 0; at = text.indexOf(READ, at + READ.length))
+    last = Math.max(last, STEP_FIELDS.findLastIndex(({ name }) => text.startsWith(name, at + READ.length)))
   if (last < 0) return []
   const fields = STEP_FIELDS.slice(0, last + 1).map(({ name, type }) => `${name}: ${type}`)
   return [`struct Step { ${fields.join(', ')} }`, '@group(0) @binding(0) var<uniform> step: Step;']

@@ -36,7 +36,7 @@ export function printWgsl(kernel: KernelFunction, rows: number): WgslKernel {
   const { statements, reads } = inlineLets(kernel.body, { mostLeaves: 8 })
   printGrid(kernel, reads, lines)
   printStatements(kernel, statements, ' ', lines, used)
-  const counters = new Set(countersIn(kernel.body))
+  const counters = countersIn(kernel.body)
   const bindings = kernel.bindings.map((b, i) =>
     `@group(0) @binding(${i + 1}) var<storage, ${b.access}> ${b.name}: array<${
       counters.has(i) ? `atomic<${b.tensor.type}>` : b.tensor.type
@@ -157,11 +157,12 @@ function printStatements(kernel: KernelFunction, body: readonly Statement[], ind
 }
 
 /** Bindings that are counted in. */
-function* countersIn(body: readonly Statement[]): Generator<number> {
+function countersIn(body: readonly Statement[], found = new Set<number>()): ReadonlySet<number> {
   for (const s of body) {
-    if (s.kind === 'count') yield s.binding
-    else if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') yield* countersIn(s.body)
+    if (s.kind === 'count') found.add(s.binding)
+    else if (s.kind === 'for' || s.kind === 'if' || s.kind === 'step') countersIn(s.body, found)
   }
+  return found
 }
 
 /** Bindings first, then what a workgroup shares. */
