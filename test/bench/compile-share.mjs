@@ -11,7 +11,8 @@ import { editsOf } from './edits.mjs'
  *   again     the same text once more
  *   memory    the peak of a process that compiles once, and what that is above a process that has loaded the compiler
  *
- * and each edit of `edits.mjs` (`onlyEmpty`: none): the net of before was compiled, then the one that differs from it in a layer.
+ * and each edit of `edits.mjs` (`onlyEmpty`: none): nothing is remembered but the net of before, then the one that differs from it in a layer is
+ * compiled. So no edit finds what another one left, or itself a turn before.
  */
 export async function compareBuilds({ before, source, style, turns, warm = 1, onlyEmpty = false }) {
   const here = fileURLToPath(new URL('../..', import.meta.url))
@@ -27,7 +28,7 @@ export async function compareBuilds({ before, source, style, turns, warm = 1, on
       const times = builds.map(() => ({ cpu: [], wall: [] }))
       for (let i = 0; i < turns; i++) {
         for (const [b, compile] of builds.entries()) {
-          if (what !== 'empty') await compile({ text: source, style })
+          if (what !== 'empty') await compile({ text: source, style, clear: true })
           const { cpu, wall } = await compile({ text: edit(i), style, clear: what === 'empty' })
           times[b].cpu.push(cpu)
           times[b].wall.push(wall)
