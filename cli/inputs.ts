@@ -264,12 +264,18 @@ function fit(
   }
 }
 
-/** The number of samples in a tensor of this shape; a single sample may omit the batch. Undefined where it does not fit. */
+/**
+ * The number of samples in a tensor of this shape. A single sample may omit the batch; a sample, or what the net takes for one, may be flat, as in
+ * data to train with. Undefined where it does not fit.
+ */
 function samplesOf(shape: readonly number[], wanted: Shape): number | undefined {
   const sample = wanted[0] === 'n' ? wanted.slice(1) : wanted
   const same = (a: readonly number[]): boolean => a.length === sample.length && a.every((dim, i) => dim === sample[i])
   if (wanted[0] === 'n' && shape.length === wanted.length && same(shape.slice(1))) return shape[0]
-  return same(shape) ? 1 : undefined
+  if (same(shape)) return 1
+  const given = shape.slice(1)
+  const isFlat = wanted[0] === 'n' && shape.length > 0 && (given.length <= 1 || sample.length <= 1)
+  return isFlat && elementCount(given) === elementCount(wanted) ? shape[0] : undefined
 }
 
 function asKind({ data, type }: TensorData, input: InputEntry): Numbers | string {

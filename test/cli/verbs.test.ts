@@ -96,6 +96,23 @@ describe('run', () => {
     expect(err).toContain('input x is [2, 4], the net takes [n, 3]')
   })
 
+  test('a number a sample may have an axis or none, a map may be flat, as in data to train with', async () => {
+    const values = [1, 2, 3, 4, 5, 6]
+    const sums = async (net: string, shape: number[]): Promise<unknown> => {
+      await writeFile(
+        at('flat.net'),
+        `net flat { input x: f32[${net}] output y = x -> reduce_sum(axes: [${net.includes(',') ? '1, 2' : '1'}]) }`,
+      )
+      await writeFile(at('flat.npy'), encodeNpy(f32(shape, values)))
+      const said = await fusenet(['run', at('flat.net'), '--input', at('flat.npy'), '--json'])
+      return said.code === 0 ? Object.values(json(said).outputs.y.data) : said.out
+    }
+    expect(await sums('1', [6])).toEqual(values)
+    expect(await sums('3, 1', [2, 3])).toEqual([6, 15])
+    expect(await sums('3', [2, 1, 3])).toEqual([6, 15])
+    expect(await sums('2, 3', [3, 2])).toContain('input x is [3, 2], the net takes [n, 2, 3]')
+  })
+
   test('a device that is not there: exit code 3', async () => {
     const { code, err } = await fusenet(['run', at('line'), '--input', at('x.npy'), '--device', 'wasm'])
     expect(code).toBe(3)
