@@ -55,13 +55,24 @@ function hintForJoin(a: Shape, b: Shape): string {
     const sizes = [...less.slice(1), ...new Array<number>(more.length - less.length).fill(1)]
     return `give ${showShape(less)} as many dimensions, e.g. reshape([${sizes.join(', ')}])`
   }
-  const space = a.some((dim, i) => i >= 2 && dim !== b[i])
-  if (space && a[2] !== undefined && b[2] !== undefined && (a[2] as number) > (b[2] as number))
-    return `bring both to one size, e.g. conv(${b[1]}, 1, stride: ${Math.round((a[2] as number) / (b[2] as number))}) on the larger one`
-  if (space)
-    return `bring both to one size, e.g. conv(${a[1]}, 1, stride: ${Math.round((b[2] as number) / (a[2] as number))}) on the larger one`
+  if (a.length === 4 && a.some((dim, i) => i >= 2 && dim !== b[i])) return hintForMaps(a, b)
   if (a[1] !== b[1]) return `bring both to the same number of channels, e.g. conv(${a[1]}, 1) on the second, or join with concat`
   return 'dimensions must be equal, or 1 to be repeated'
+}
+
+/** What brings maps of two sizes together: a stride, else a window that has no more places than the smaller map. */
+function hintForMaps(a: Shape, b: Shape): string {
+  const area = (shape: Shape): number => Number(shape[2]) * Number(shape[3])
+  const [less, more] = area(a) <= area(b) ? [a, b] : [b, a]
+  const each = (by: (small: number, large: number) => number): readonly number[] => [2, 3].map((i) => by(Number(less[i]), Number(more[i])))
+  const both = ([h, w]: readonly number[]): string => (h === w ? `${h}` : `[${h}, ${w}]`)
+  const strides = each((small, large) => Math.max(1, Math.round(large / small)))
+  if (strides.every((s, i) => Math.ceil(Number(more[i + 2]) / s) === less[i + 2]))
+    return `bring both to one size, e.g. conv(${less[1]}, 1, stride: ${both(strides)}) on the larger one`
+  const windows = each((small, large) => large - small + 1)
+  return windows.every((k) => k >= 1)
+    ? `bring both to one size, e.g. conv(${less[1]}, ${both(windows)}) on the larger one`
+    : `bring both to one size, e.g. resize([${less[2]}, ${less[3]}]) on the larger one`
 }
 
 /**

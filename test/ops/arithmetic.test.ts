@@ -78,4 +78,22 @@ describe('numbers as operands in a file', () => {
     ['-x', "'-' goes before a number, not before a tensor", 'tensors are worked on by layers: neg(x)'],
     ['add(x, 1, y: 2)', 'add has no argument y', 'write add(coeff: ...)'],
   ])('%s', (line, message, hint) => expect(told(line)).toEqual([[message, hint]]))
+
+  test.each([
+    [[8, 24, 24], [8, 26, 26]],
+    [[4, 16, 16], [8, 8, 8]],
+    [[4, 7, 5], [8, 13, 15]],
+    [[4, 9, 9], [8, 5, 9]],
+    [[4, 6, 9], [8, 9, 6]],
+  ])('what is proposed for maps %j and %j makes them equal', (a, b) => {
+    const text = (join: string): string =>
+      `net t {\n  input a: f32[${a.join(', ')}]\n  input b: f32[${b.join(', ')}]\n  output y = ${join}\n}`
+    const [{ hint } = {}] = check(text('add(a, b)'))
+    const [, call] = /e\.g\. (.*) on the larger one$/.exec(hint!)!
+    const larger = a[1]! * a[2]! > b[1]! * b[2]! ? 'a' : 'b'
+    const other = larger === 'a' ? b : a
+    // resize leaves the channels as they are.
+    const mended = call!.startsWith('resize') ? `${call} -> conv(${other[0]}, 1)` : call
+    expect(check(text(larger === 'a' ? `add(a -> ${mended}, b)` : `add(a, b -> ${mended})`))).toEqual([])
+  })
 })
