@@ -69,7 +69,10 @@ const isItem = ({ tokenType }: Token): boolean =>
 
 function strange(token: Token, source: Source): Diagnostic {
   const { image } = token
-  const hint = image === ';' ? "statements need no ';' at their end"
+  // As of `data houses.csv`, `data files(houses.csv)`.
+  const isPath = (image === '.' || image === '\\') && /\bdata\s+\w[\w(:,= -]*$/.test(source.text.slice(0, token.startOffset))
+  const hint = isPath ? 'names of files and folders stand in quotes: data "houses.csv"'
+    : image === ';' ? "statements need no ';' at their end"
     : image === "'" || image === '`' ? 'texts stand in double quotes: "folder/name"'
     : image === '#' ? 'comments begin with //'
     : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
@@ -121,6 +124,7 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[
   const after = tokens[at + 1]
   const isName = (t: Token | undefined): t is Token => t?.tokenType === T.Identifier
   if (tokenType === T.Assign && rule === 'call' && before) return `arguments are given with ':': ${before.image}: ${after?.image ?? '...'}`
+  if (rule === 'train' && /^(epoch|step)$/.test(image)) return `did you mean \`${image}s\`?`
   if (rule === 'train' || rule === 'train setting') {
     const key = rules.includes('train setting') && before ? before.image : 'batch'
     if (tokenType === T.Colon || tokenType === T.Assign) return `settings are written without a sign: ${key} ${after?.image ?? '...'}`

@@ -33,6 +33,14 @@ describe('where a text is no program', () => {
       'seed 3',
     ],
     ['a word of other languages in front of a constant', `const width = 16\n${net('h = x -> relu')}`, 'width', "without 'const': width ="],
+    [
+      'a file without quotes',
+      `${net('loss = softmax_loss(x -> fc(3), label)')}train { data files(a-b.csv)\n solver sgd(0.1) }`,
+      '.',
+      'data "',
+    ],
+    ['a module in front of a name', net('h = data -> nn.relu'), '.', 'without that of a module'],
+    ['one epoch for several', `${net('loss = softmax_loss(x -> fc(3), label)')}train { epoch 3\n solver sgd(0.1) }`, 'epoch', '`epochs`'],
     ['a sign behind a setting', `${net('loss = softmax_loss(x -> fc(3), label)')}train { batch: 10\n solver sgd(0.1) }`, ':', 'batch'],
   ])('%s', (_, text, at, hint) => {
     const found = mistakes(text)

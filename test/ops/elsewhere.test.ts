@@ -47,6 +47,10 @@ describe('layers by the names that others give them', () => {
       'h = x -> BatchNormalization(momentum: 0.9)',
       'BatchNormalization (Keras) is `batch_norm(eps: 1e-3, stats: moving(newest: 0.1), gamma: 1, beta: 0)` here',
     ],
+    [
+      'h = x -> batch_norm(momentum: 0.9)',
+      'write the weight of the newest batch: stats: moving(newest: 0.1) is momentum 0.1 of PyTorch, and 0.9 of Keras and TensorFlow',
+    ],
     // Caffe's pooling moves by one where nothing is said, and its last window hangs over.
     ['h = x -> Pooling(pool: AVE, kernel_size: 3)', 'Pooling (Caffe) is `avg_pool(3, stride: 1, round: ceil)` here'],
     ['h = x -> Pooling(pool: MAX, kernel_size: 2, stride: 2)', 'Pooling (Caffe) is `max_pool(2, stride: 2, round: ceil)` here'],

@@ -70,6 +70,10 @@ const batchNorm: Operator = {
       { name: 'style', type: { kind: 'word', words: ['merged', 'split'] }, optional: true, named: true, doc: 'how this layer is lowered' },
       ...rateParameters(2),
     ],
+    mends: {
+      momentum:
+        'write the weight of the newest batch: stats: moving(newest: 0.1) is momentum 0.1 of PyTorch, and 0.9 of Keras and TensorFlow',
+    },
     doc: 'normalizes each channel over the batch and the positions of the map',
   },
   traits: { statistics: { policy: policyOf, frozen: frozenStatistics }, initSeesThrough: true },
