@@ -4,16 +4,19 @@ import { showCount } from '../screen.ts'
 /** The kind of work that a layer does; it decides the layer's color. */
 export type Family = 'weight' | 'normalize' | 'activate' | 'pool' | 'join' | 'shape' | 'result'
 
-const FAMILIES: ReadonlyMap<string, Family> = new Map(([
-  ['weight', 'conv deconv fc'],
+export const FAMILIES: ReadonlyMap<string, Family> = new Map(([
+  ['weight', 'conv deconv fc parameter'],
   ['normalize', 'batch_norm group_norm instance_norm layer_norm scale bias lrn normalize'],
-  ['activate', 'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu hard_sigmoid hard_swish clip softmax log_softmax'],
+  [
+    'activate',
+    'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu mish selu celu softsign erf thresholded_relu hard_sigmoid hard_swish clip softmax log_softmax neg abs exp log sqrt reciprocal pow',
+  ],
   [
     'pool',
-    'max_pool avg_pool global_avg_pool global_max_pool upsample reduce_mean reduce_sum reduce_max reduce_min reduce_l1 reduce_l2 arg_max',
+    'max_pool avg_pool lp_pool global_avg_pool global_max_pool upsample resize reduce_mean reduce_sum reduce_max reduce_min reduce_l1 reduce_l2 arg_max',
   ],
-  ['join', 'add mul max concat'],
-  ['shape', 'flatten reshape transpose slice pad dropout'],
+  ['join', 'add sub mul div mean max min concat'],
+  ['shape', 'flatten reshape transpose slice pad depth_to_space space_to_depth dropout'],
   ['result', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
 ] as const).flatMap(([family, ops]) => ops.split(' ').map((op): [string, Family] => [op, family])))
 
@@ -58,7 +61,9 @@ function workOf({ op, attributes: a }: LayerSummary): string {
 /** The label of a layer, with the name that the text gives it. */
 export function labelOf(layer: LayerSummary): string {
   const own = layer.name.split('.').at(-1)!
-  return own.replace(/_\d+$/, '') === layer.op ? workOf(layer) : `${own}: ${workOf(layer)}`
+  const shared = layer.attributes['weights']
+  const work = typeof shared === 'string' ? `${workOf(layer)}, weights of ${shared.split('.').at(-1)}` : workOf(layer)
+  return own.replace(/_\d+$/, '') === layer.op ? work : `${own}: ${work}`
 }
 
 /** `64 × 32 × 32`, without the batch. */

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { draw } from '../../cli/draw/draw.ts'
+import { FAMILIES, labelOf } from '../../cli/draw/labels.ts'
 import { layered } from '../../cli/draw/layered.ts'
 import { PICTURES, picture } from '../../cli/draw/pictures.ts'
 import { sceneOf, type Shape } from '../../cli/draw/scene.ts'
 import { svgOf } from '../../cli/draw/svg.ts'
 import { type Item, treeOf } from '../../cli/draw/tree.ts'
+import { entries } from '../../compiler/manual/table.ts'
 import { summarize } from '../../compiler/summary.ts'
 import { fusenet, json } from '../cli/helper.ts'
 
@@ -114,6 +116,25 @@ describe('boxes', () => {
     const all = treeOf(summary, { depth: 9 }).flatMap((item) => item.all)
     expect([...all].sort()).toEqual([...summary.inputs.map((i) => i.name), ...summary.layers.map((l) => l.name)].sort())
   })
+})
+
+test('a color says what kind of work a layer does: every layer of the language has its own', () => {
+  const kinds: Readonly<Record<string, string>> = {
+    'Convolution and inner product': 'weight',
+    Normalization: 'normalize',
+    Activations: 'activate',
+    Reductions: 'pool',
+    'Losses and metrics': 'result',
+  }
+  for (const { signature: { name }, group } of entries.filter(({ kind }) => kind === 'layer')) {
+    expect(FAMILIES.has(name), name).toBe(true)
+    expect(FAMILIES.get(name), name).toBe(kinds[group.title] ?? FAMILIES.get(name))
+  }
+})
+
+test('a layer with the parameters of another names it', () => {
+  const { layers } = net('a = x -> conv(8, 3, pad: 1) as first -> relu\n  output y = a -> conv(8, 3, pad: 1, weights: first)')
+  expect(layers.map(labelOf)).toEqual(['first: conv 8, 3×3', 'relu', 'conv 8, 3×3, weights of first'])
 })
 
 const meets = (a: Shape, b: Shape): boolean => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
