@@ -57,10 +57,11 @@ describe('run', () => {
     expect(json(said)).toEqual({ device: 'webgpu', samples: 2, outputs: { y: { shape: [2, 3], data: [0.5, 1, 1.5, 2, 2.5, 3] } } })
   })
 
-  test('for people, the largest of each row', async () => {
+  test('for people, the numbers of each row, of scores the largest', async () => {
     const { out } = await fusenet(['run', at('line'), '--input', at('x.npy')])
-    expect(out).toContain('y [2, 3]')
-    expect(out).toMatch(/1: 2 \(3\) {2}1 \(2\.50000\) {2}0 \(2\)/)
+    expect(out).toContain('y [2, 3]\n  0: 0.500000 1 1.50000\n  1: 2 2.50000 3\n')
+    await writeFile(at('scores.net'), 'net s { input x: f32[3] input t: class[3] y = x -> mul(2) output y = y loss = softmax_loss(y, t) }')
+    expect((await fusenet(['run', at('scores.net'), '--input', at('x.npy')])).out).toMatch(/1: 2 \(\d+\) {2}1 \(\d+\) {2}0 \(\d+\)/)
   })
 
   test('weights are those of --weights', async () => {
