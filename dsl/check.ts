@@ -1,8 +1,9 @@
 import type { Block, BlockParameter, Call, Expression, FileAst, Name, Statement } from './ast.ts'
-import { type Definitions, unknownCallable, unknownValue } from './definitions.ts'
+import type { Definitions } from './definitions.ts'
 import { place } from './argument-binding.ts'
 import type { Reporter } from './reporter.ts'
 import type { ArgumentType, Signature } from './signature.ts'
+import { UnknownNames } from './unknown-names.ts'
 import { assignedIn, eachExpression, eachStatement, expressionsOf } from './walk.ts'
 
 /**
@@ -44,6 +45,7 @@ class BodyCheck {
   private readonly parameters: readonly BlockParameter[]
   private readonly definitions: Definitions
   private readonly report: Reporter
+  private readonly unknown: UnknownNames
   private readonly known: ReadonlySet<string>
   private readonly read = new Set<string>()
   /** Bare words that only a value tells to be words or names (`mode: nearest`). */
@@ -55,6 +57,7 @@ class BodyCheck {
     this.parameters = parameters
     this.definitions = definitions
     this.report = report
+    this.unknown = new UnknownNames(definitions, report)
     this.known = new Set([
       ...parameters.map((p) => p.name.text),
       ...file.constants.map((c) => c.name.text),
@@ -114,12 +117,10 @@ class BodyCheck {
       const signature = this.definitions.layers.get(text)
       if (signature) this.arguments(e, signature)
       else if (!this.definitions.blocks.has(text) && !this.definitions.unread.has(text) && !this.known.has(text)) {
-        if (!this.links.has(e) && e.bare) unknownValue(e.callee, this.body, this.known, this.definitions, this.report)
+        if (!this.links.has(e) && e.bare) this.unknown.value(e.callee, this.body, this.known)
         else if (!this.definitions.incomplete)
-          unknownCallable(
+          this.unknown.callable(
             e,
-            this.definitions,
-            this.report,
             (inner) => inner.kind === 'chain' || (inner.kind === 'call' && (!inner.bare || this.known.has(inner.callee.text))),
           )
       }

@@ -1,7 +1,4 @@
-import type { Block, Call, Expression, FileAst, Name, Statement } from './ast.ts'
-import type { Label } from './diagnostic.ts'
-import { callMend } from './elsewhere.ts'
-import { nearest } from './fix-hints.ts'
+import type { Block, FileAst } from './ast.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature, Vocabulary } from './signature.ts'
 
@@ -35,37 +32,4 @@ export function define(files: readonly FileAst[], vocabulary: Vocabulary, incomp
       else blocks.set(text, { ...block, file })
     }
   return { layers, blocks, unread: new Set(files.flatMap((f) => f.broken.flatMap((b) => b.words))), incomplete }
-}
-
-/** The error for an unknown name where a layer or block is expected. */
-export function unknownCallable(
-  call: Call,
-  { layers, blocks }: Definitions,
-  report: Reporter,
-  isTensor?: (e: Expression) => boolean,
-): undefined {
-  const name = call.callee
-  return report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, {
-    hint: () => callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor),
-    group: name.text,
-  })
-}
-
-/** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
-const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
-
-/** The error for an unknown name where a value is expected in a body. */
-export function unknownValue(
-  name: Name,
-  body: readonly Statement[],
-  values: Iterable<string>,
-  { layers, blocks }: Definitions,
-  report: Reporter,
-  labels: readonly Label[] = [],
-): undefined {
-  return report.error('name/undefined', `${name.text} has no value here`, name.span, {
-    hint: () => (labels.length > 0 ? undefined : nearest(name.text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
-    labels,
-    group: `${name.text} ${body[0]?.span.start ?? 0} ${name.span.source.file}`,
-  })
 }

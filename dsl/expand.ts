@@ -2,15 +2,17 @@ import { type ArgumentContext, bindArguments } from './argument-values.ts'
 import { binary, range, unary } from './arithmetic.ts'
 import type { Call, Expression, FileAst, If, Net, Statement } from './ast.ts'
 import { blockArguments } from './block-arguments.ts'
-import { Budget, MOST_BLOCKS_DEEP, MOST_LAYERS, MOST_ROUNDS } from './budget.ts'
+import { Budget, MOST_BLOCKS_DEEP, MOST_ROUNDS } from './budget.ts'
 import { Declarations } from './declarations.ts'
-import { type DefinedBlock, type Definitions, unknownCallable, unknownValue } from './definitions.ts'
+import type { DefinedBlock, Definitions } from './definitions.ts'
+import { MadeLayers, type SharedWeights } from './made-layers.ts'
 import { filledTemplate, Names, type NameSpace, type OwnName } from './naming.ts'
-import type { LayerCall, Program } from './program.ts'
+import type { Program } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import { NUMBERS, type Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
 import { type Fed, takeTensors } from './tensors.ts'
+import { UnknownNames } from './unknown-names.ts'
 import { type Binding, describe, type Evaluated } from './values.ts'
 import { assignedIn, eachStatement, holdsBroken } from './walk.ts'
 
@@ -43,16 +45,9 @@ export class Expander {
   private readonly definitions: Definitions
   private readonly declarations: Declarations
   private readonly names: Names
-  private readonly layers: LayerCall[] = []
-  /** `weights: NAME` as it is written: which layer that is shows when all are known. */
-  private readonly sharing: {
-    readonly at: number
-    readonly parameter: string
-    readonly place: NameSpace
-    readonly maker: string | undefined
-  }[] = []
+  private readonly layers: MadeLayers
   private readonly constantsOf = new Map<FileAst, ReadonlyMap<string, Binding>>()
-  private readonly assignedOf = new Map<readonly Statement[], ReadonlyMap<string, Span>>()
+  private readonly unknown: UnknownNames
 
   constructor(definitions: Definitions, report: Reporter) {
     this.definitions = definitions
@@ -60,13 +55,14 @@ export class Expander {
     this.budget = new Budget(report)
     this.declarations = new Declarations(report)
     this.names = new Names(report)
+    this.layers = new MadeLayers(this.names, this.budget)
+    this.unknown = new UnknownNames(definitions, report)
   }
 
   expand(net: Net, file: FileAst): Omit<Program, 'train'> {
     const frame = this.frame('', file, net.body, [], [])
     this.budget.within(() => this.run(net.body, frame, 'net'))
-    this.findShared()
-    return { name: net.name.text, span: net.name.span, ...this.declarations.made(), layers: this.layers }
+    return { name: net.name.text, span: net.name.span, ...this.declarations.made(), layers: this.layers.all() }
   }
 
   /** Numbers, lists and the like outside of a net, where a file's own constants are known. */
@@ -296,10 +292,10 @@ export class Expander {
     if (signature) return this.layer(signature, call, fed, frame)
     // Its arguments may hold mistakes of their own; bare words among them may be words of what it was to be.
     for (const e of [...call.positional, ...call.named.map((n) => n.value)]) if (e.kind !== 'call' || !e.bare) this.value(e, frame)
-    return this.unknown(call, fed !== undefined, frame)
+    return this.unknownName(call, fed !== undefined, frame)
   }
 
-  private unknown(call: Call, fed: boolean, frame: Frame): undefined {
+  private unknownName(call: Call, fed: boolean, frame: Frame): undefined {
     const { callee, bare } = call
     const { text, span } = callee
     const bound = frame.scope.get(text)
@@ -309,30 +305,13 @@ export class Expander {
     // A value that could not be made is likely a tensor too.
     const isTensor = (e: Expression): boolean =>
       e.kind === 'chain' || (e.kind === 'call' && (!e.bare || (frame.scope.get(e.callee.text)?.value?.kind ?? 'tensor') === 'tensor'))
-    if (fed || !bare) return this.definitions.incomplete ? undefined : unknownCallable(call, this.definitions, this.report, isTensor)
+    if (fed || !bare) return this.definitions.incomplete ? undefined : this.unknown.callable(call, isTensor)
     if (this.names.has(frame.prefix + text)) {
       return this.report.error('name/undefined', `${text} names a layer, not a value`, span, {
         hint: `give its value a name: NAME = ... as ${text}`,
       })
     }
-    const elsewhere = this.assigned(frame.body).get(text)
-    return unknownValue(
-      callee,
-      frame.body,
-      frame.scope.keys(),
-      this.definitions,
-      this.report,
-      elsewhere && [
-        { span: elsewhere, text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run' },
-      ],
-    )
-  }
-
-  /** The names that a body gives values to, and where. */
-  private assigned(body: readonly Statement[]): ReadonlyMap<string, Span> {
-    const known = this.assignedOf.get(body) ?? assignedIn(body)
-    this.assignedOf.set(body, known)
-    return known
+    return this.unknown.value(callee, frame.body, frame.scope.keys())
   }
 
   private layer(signature: Signature, call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {
@@ -352,14 +331,12 @@ export class Expander {
     const own = this.ownName(call, frame)
     const name = call.as && !own ? undefined : this.names.claim(signature.name, own, frame, call.span)
     if (!good || !bound || name === undefined) return undefined
-    if (this.layers.length >= MOST_LAYERS) this.budget.exceeded(`this net has more than ${MOST_LAYERS} layers`, call.span)
     const all = [...tensors, ...bound.tensors]
-    for (const { name: parameter, type } of signature.parameters) {
+    const shares = signature.parameters.flatMap(({ name: parameter, type }): SharedWeights[] => {
       const other = type.kind === 'layer' ? bound.attributes[parameter] : undefined
-      if (typeof other === 'string')
-        this.sharing.push({ at: this.layers.length, parameter, place: frame, maker: this.makerOf(frame.scope.get(other)?.value) })
-    }
-    this.layers.push({
+      return typeof other === 'string' ? [{ parameter, place: frame, from: frame.scope.get(other)?.value }] : []
+    })
+    const index = this.layers.add({
       name,
       op: signature.name,
       inputs: all.map((t) => t.ref),
@@ -368,8 +345,8 @@ export class Expander {
       attributeSpans: numbers ? { ...bound.spans, [NUMBERS.values]: numbers.span } : bound.spans,
       span: call.span,
       expandedFrom: frame.expandedFrom,
-    })
-    return { kind: 'tensor', ref: { kind: 'layer', index: this.layers.length - 1 } }
+    }, shares)
+    return { kind: 'tensor', ref: { kind: 'layer', index } }
   }
 
   /** An instance of a block: its parameters get values, its body runs under a name of its own. */
@@ -411,19 +388,5 @@ export class Expander {
 
   private ownName(call: Call, frame: Frame): OwnName | undefined {
     return call.as && filledTemplate(call.as, (e) => this.value(e, frame), this.report)
-  }
-
-  private makerOf(value: Evaluated | undefined): string | undefined {
-    return value?.kind === 'tensor' && value.ref.kind === 'layer' ? this.layers[value.ref.index]!.name : undefined
-  }
-
-  /** `weights: NAME`: a layer of that name in the same block, or the layer that made the value NAME, else the full name of a layer. */
-  private findShared(): void {
-    for (const { at, parameter, place, maker } of this.sharing) {
-      const layer = this.layers[at]!
-      const name = layer.attributes[parameter] as string
-      const full = this.names.has(place.prefix + name) ? place.prefix + name : maker ?? name
-      this.layers[at] = { ...layer, attributes: { ...layer.attributes, [parameter]: full } }
-    }
   }
 }

@@ -32,8 +32,9 @@ from training.datasets import hold_out, limited
 from training.elastic import give_up, recall
 from training.errors import InputError
 from training.feeding import Feed
+from training.job import Job
 from training.options import choices_of, parser
-from training.run import Job, Training
+from training.run import Training
 from training.safetensors import read_safetensors
 from training.screen import Screen, metrics_text
 from training.settings import picture_shape, read_settings

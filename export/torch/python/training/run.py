@@ -4,78 +4,29 @@ from __future__ import annotations
 
 import math
 import shlex
-import signal
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import exchange
 
 from . import elastic
-from .course import Course, NonFinite
+from .course import NonFinite
 from .errors import InputError
 from .feeding import Feed, not_finite
 from .files import replace_file
 from .identity import contradictions, data_identity, identity_of, same_data
+from .job import Job
 from .randomness import permutation
 from .safetensors import write_safetensors
 from .schedule import Horizon, in_steps, is_due
 from .screen import Progress, Screen, duration_text, metric_text, metrics_text
-from .snapshots import Found, Keeper, Snapshot
+from .signals import Ended, Signals
+from .snapshots import Keeper, Snapshot
 from .watch import Watch
 
 #: Updates that may be under way before the oldest is reported: hides the way to the card and back.
 AHEAD = 4
-
-
-@dataclass
-class Job:
-    """All that a training needs to know before it starts. `resume_by`: the command that goes on with it, but for the path. `marks`:
-    the folder for what must be known after a restart."""
-
-    settings: dict
-    course: Course
-    train: Feed
-    test: Feed
-    validation: Feed | None
-    data_name: str
-    choices: dict
-    resumed: Found | None
-    run: str | None
-    place: str
-    marks: str
-    save: str
-    keep: float
-    keep_going: bool
-    most_seconds: float
-    measure: dict | None
-    resume_by: list[str]
-
-
-class Signals:
-    """Ctrl-C and its like: asked for once, a training ends after the update under way and leaves a snapshot; twice, at once."""
-
-    def __init__(self):
-        self.why: str | None = None
-        words = {"SIGINT": "interrupted", "SIGTERM": "ended by SIGTERM", "SIGHUP": "ended, for its terminal was closed,"}
-        self.before = {}
-        for name, word in words.items():
-            if hasattr(signal, name):
-                self.before[name] = signal.signal(getattr(signal, name), lambda *_, word=word: self._came(word))
-
-    def _came(self, word: str) -> None:
-        if self.why is not None and word == "interrupted":
-            raise KeyboardInterrupt
-        self.why = self.why or word
-
-    def close(self) -> None:
-        for name, handler in self.before.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-class Ended(Exception):
-    """A signal came while a test was under way."""
 
 
 class Training:

@@ -1,0 +1,50 @@
+import type { Call, Expression, Name, Statement } from './ast.ts'
+import type { Definitions } from './definitions.ts'
+import { callMend } from './elsewhere.ts'
+import { nearest } from './fix-hints.ts'
+import type { Reporter } from './reporter.ts'
+import type { Span } from './source.ts'
+import { assignedIn } from './walk.ts'
+
+/** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
+const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
+
+/** Tells the errors about names that nothing has, with what was likely meant. */
+export class UnknownNames {
+  private readonly definitions: Definitions
+  private readonly report: Reporter
+  /** The names that a body gives values to, and where. */
+  private readonly assigned = new Map<readonly Statement[], ReadonlyMap<string, Span>>()
+
+  constructor(definitions: Definitions, report: Reporter) {
+    this.definitions = definitions
+    this.report = report
+  }
+
+  /** A layer or block is expected. */
+  callable(call: Call, isTensor?: (e: Expression) => boolean): undefined {
+    const { layers, blocks } = this.definitions
+    const name = call.callee
+    return this.report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, {
+      hint: () => callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor),
+      group: name.text,
+    })
+  }
+
+  /** A value is expected in a body; `values`: the names of those that there are. */
+  value({ text, span }: Name, body: readonly Statement[], values: Iterable<string>): undefined {
+    const { layers, blocks } = this.definitions
+    const given = this.assigned.get(body) ?? assignedIn(body)
+    this.assigned.set(body, given)
+    const elsewhere = given.get(text)
+    return this.report.error('name/undefined', `${text} has no value here`, span, {
+      hint: () => (elsewhere ? undefined : nearest(text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
+      labels: elsewhere &&
+        [{
+          span: elsewhere,
+          text: elsewhere.start > span.start ? 'gets its value later' : 'gets a value only here, where this was not run',
+        }],
+      group: `${text} ${body[0]?.span.start ?? 0} ${span.source.file}`,
+    })
+  }
+}
