@@ -1,19 +1,15 @@
-import { stepOffset } from '../../../bundle/step-uniform.ts'
-import { invariant } from '../../invariant.ts'
-import type { Extent } from '../../ir/affine.ts'
-import { lanesOf, type KernelFunction, type Statement, type Operand, typeOf } from '../../codegen/kernel-function.ts'
+import { type KernelFunction, lanesOf, type Statement } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
 import { inlineLets } from '../../codegen/inline-lets.ts'
-import { Accesses } from './accesses.ts'
 import { Code } from './code.ts'
 import type { WasmFunction } from './encode.ts'
 import { forEachName, growthOf } from './growth.ts'
-import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH, P_SINCE } from './locals.ts'
+import { Locals, P_FIRST, P_LAST, P_RECORD, P_SCRATCH } from './locals.ts'
 import { type Lifetimes, lifetimesOf } from './lifetimes.ts'
-import { Operations } from './operations.ts'
 import { KERNEL } from './run-loop.ts'
-import { CONTROL, RECORD } from '../../../bundle/wasm-abi.ts'
+import { RECORD } from '../../../bundle/wasm-abi.ts'
 import { Uses } from './uses.ts'
+import { Values } from './values.ts'
 
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
@@ -55,11 +51,8 @@ class Printer {
   private readonly code: Code
   private readonly uses = new Uses()
   private readonly locals: Locals
-  private readonly accesses: Accesses
-  private readonly operations: Operations
+  private readonly values: Values
   private readonly lifetimes: Lifetimes
-  /** The item. */
-  private id: number | undefined
   private stepCount = 0
   /** The variable of the innermost loop. */
   private counter: number | undefined
@@ -71,9 +64,7 @@ class Printer {
     this.options = options
     this.code = new Code({ inFull: options.inPairs === true })
     this.locals = new Locals(this.code, this.uses)
-    const value = (operand: Operand, lanes: 1 | 4): void => this.value(operand, lanes)
-    this.accesses = new Accesses(kernel, this.code, this.locals, this.uses, value)
-    this.operations = new Operations(this.code, this.locals, options.math, value)
+    this.values = new Values(kernel, this.code, this.locals, this.uses, options.math)
   }
 
   print(): WasmFunction {
@@ -90,7 +81,7 @@ class Printer {
       code.get(P_SCRATCH).i32(4 * offset).op('i32.add').set(pointer)
     }
     const id = this.locals.local('i32')
-    this.id = id
+    this.values.task = id
     code.get(P_FIRST).set(id)
     this.limitToGrid()
     code.block().loop()
@@ -109,7 +100,7 @@ class Printer {
     if (!this.kernel.grid.some(({ extent }) => typeof extent === 'object')) return
     const limit = this.locals.local('i32')
     this.kernel.grid.forEach(({ extent }, i) => {
-      this.extent(extent)
+      this.values.extent(extent)
       if (i > 0) code.op('i32.mul')
     })
     code.set(limit)
@@ -126,25 +117,15 @@ class Printer {
       else {
         const next = this.locals.local('i32')
         code.get(rest)
-        this.extent(extent)
+        this.values.extent(extent)
         code.op('i32.div_u').set(next)
         code.get(rest).get(next)
-        this.extent(extent)
+        this.values.extent(extent)
         code.op('i32.mul').op('i32.sub')
         rest = next
       }
       this.locals.define(name, 'i32')
     }
-  }
-
-  private extent(extent: Extent): void {
-    if (typeof extent === 'number') this.code.i32(extent)
-    else this.batch(extent === 'n' ? 1 : extent.chunks)
-  }
-
-  private batch(chunks: number): void {
-    this.code.i32(0).memory('i32.load', CONTROL.step)
-    if (chunks > 1) this.code.i32(chunks - 1).op('i32.add').i32(chunks).op('i32.div_u')
   }
 
   /** Prints a block, but for the names that a loop carries. */
@@ -166,7 +147,7 @@ class Printer {
 
   /** Whether two stores in a row were printed as a pair. */
   private pair(lower: Statement, upper: Statement): boolean {
-    return this.options.inPairs === true && this.accesses.storePair(lower, upper)
+    return this.options.inPairs === true && this.values.accesses.storePair(lower, upper)
   }
 
   private statement(s: Statement): void {
@@ -176,33 +157,33 @@ class Printer {
         if (!this.uses.has(s.name)) return
         const use = this.uses.of(s.name)
         if (s.lanes === 4) {
-          this.value(s.value, 4)
+          this.values.print(s.value, 4)
           code.set(this.locals.for(s.name, 'v128'))
           return
         }
         if (s.value.kind === 'load' && use.scalar === 0 && use.vector > 0) {
-          this.accesses.splatLoad(s.value)
+          this.values.accesses.splatLoad(s.value)
           this.locals.defineSplat(s.name)
           return
         }
-        this.value(s.value, 1)
+        this.values.print(s.value, 1)
         this.locals.define(s.name, s.type === 'f32' ? 'f32' : 'i32', s.type === 'bool')
         return
       }
       case 'var':
-        this.value(s.value, s.lanes)
+        this.values.print(s.value, s.lanes)
         code.set(this.locals.for(s.name, s.lanes === 4 ? 'v128' : 'f32'))
         return
       case 'set': {
         const target = this.locals.of(s.name)!
-        this.value(s.value, this.locals.typeOf(target) === 'v128' ? 4 : 1)
+        this.values.print(s.value, this.locals.typeOf(target) === 'v128' ? 4 : 1)
         code.set(target)
         return
       }
       case 'store':
-        return this.accesses.store(s)
+        return this.values.accesses.store(s)
       case 'storeInterleaved':
-        return this.accesses.storeInterleaved(s)
+        return this.values.accesses.storeInterleaved(s)
       case 'count':
         return this.count(s)
       case 'for':
@@ -212,13 +193,13 @@ class Printer {
         // Every step has a condition of its own, or the second would be found to be the first.
         this.alwaysTrue()
         code.if()
-        this.accesses.roll(s.body)
+        this.values.accesses.roll(s.body)
         this.statements(s.body)
-        this.accesses.endStep()
+        this.values.accesses.endStep()
         code.end()
         return
       case 'if':
-        this.value(s.condition, 1)
+        this.values.print(s.condition, 1)
         code.if()
         this.statements(s.body)
         code.end()
@@ -232,7 +213,7 @@ class Printer {
     const found = this.locals.temporary('i32')
     values.forEach((value, i) => {
       const four = lanesOf(value) === 4
-      this.value(value, four ? 4 : 1)
+      this.values.print(value, four ? 4 : 1)
       if (four) code.f32x4(0, 0, 0, 0).op('f32x4.ne').op('i32x4.bitmask').op('i32.popcnt')
       else code.f32(0).op('f32.ne')
       if (i > 0) code.op('i32.add')
@@ -268,7 +249,7 @@ class Printer {
     code.i32(0).set(variable)
     if (!isVector) this.locals.takeUp(s.name, variable)
     for (const { name, value } of carried.values()) {
-      this.value(value, 1)
+      this.values.print(value, 1)
       this.locals.define(name, 'i32')
     }
     code.loop()
@@ -291,7 +272,7 @@ class Printer {
       }
     }
     code.get(variable).i32(1).op('i32.add').tee(variable)
-    this.value(s.extent, 1)
+    this.values.print(s.extent, 1)
     code.op('i32.lt_s').brIf(0)
     code.end()
     this.locals.release([s.name, ...carried.keys()])
@@ -302,105 +283,5 @@ class Printer {
     const count = ++this.stepCount
     if (this.counter === undefined) this.code.get(P_RECORD).i32(count).op('i32.gt_u')
     else this.code.get(this.counter).i32(-count).op('i32.gt_s')
-  }
-
-  /** Leaves a value on the stack, in all four lanes if four are wanted of a scalar. */
-  private value(operand: Operand, lanes: 1 | 4): void {
-    const { code } = this
-    const own = lanesOf(operand)
-    invariant(own <= lanes, () => `${this.kernel.name}: four lanes where one is wanted: ${JSON.stringify(operand)}`)
-    if (own < lanes) {
-      if (operand.kind === 'number') {
-        const { value: v } = operand
-        if (Object.is(v, 0)) this.locals.zeros()
-        else if (operand.type === 'f32') code.f32x4(v, v, v, v)
-        else code.i32x4(v, v, v, v)
-        return
-      }
-      if (operand.kind === 'truth') {
-        const all = operand.value ? -1 : 0
-        code.i32x4(all, all, all, all)
-        return
-      }
-      const splat = operand.kind === 'name' ? this.locals.splat(operand.name) : undefined
-      if (splat !== undefined) {
-        code.get(splat)
-        return
-      }
-      const type = typeOf(operand)
-      if (type === 'bool') code.i32(0)
-      this.value(operand, 1)
-      if (type === 'bool') code.op('i32.sub')
-      code.op(type === 'f32' ? 'f32x4.splat' : 'i32x4.splat')
-      return
-    }
-    switch (operand.kind) {
-      case 'number':
-        if (operand.type === 'f32') code.f32(operand.value)
-        else code.i32(operand.value)
-        return
-      case 'truth':
-        code.i32(operand.value ? 1 : 0)
-        return
-      case 'name': {
-        const local = this.locals.of(operand.name)
-        invariant(local !== undefined, () => `${this.kernel.name}: ${operand.name} is not there yet`)
-        code.get(local)
-        return
-      }
-      case 'load':
-        return this.accesses.load(operand)
-      case 'gather':
-        return this.accesses.gather(operand)
-      case 'ramp':
-        this.value(operand.from, 1)
-        code.op('i32x4.splat').i32x4(0, operand.step, 2 * operand.step, 3 * operand.step).op('i32x4.add')
-        return
-      case 'vector':
-        return this.vector(operand.parts)
-      case 'lane':
-        this.value(operand.of, 4)
-        code.lane('f32x4.extract_lane', operand.lane)
-        return
-      case 'batch':
-        return this.batch(operand.chunks)
-      case 'tasksDone':
-        code.get(this.id!).get(P_SINCE).op('i32.sub')
-        return
-      case 'scalar':
-        if (operand.name === 'batch') code.i32(0).memory('i32.load', CONTROL.step + stepOffset('n')).op('f32.convert_i32_u')
-        else code.i32(0).memory('f32.load', CONTROL.step + stepOffset(operand.name))
-        return
-      case 'random':
-        code.i32(operand.key)
-        this.value(operand.at, 1)
-        return this.operations.math('random')
-      case 'operation':
-        return this.operations.print(operand)
-      case 'subgroup':
-      case 'subgroupSize':
-        throw new Error(`${this.kernel.name}: WebAssembly has no ${operand.kind}`)
-    }
-  }
-
-  private vector(parts: readonly Operand[]): void {
-    const { code } = this
-    if (parts.every((p) => p.kind === 'number')) {
-      if (parts.every((p) => Object.is((p as { value: number }).value, 0))) return this.locals.zeros()
-      code.f32x4(...(parts.map((p) => (p as { value: number }).value) as [number, number, number, number]))
-      return
-    }
-    const isTruth = typeOf(parts[0]!) === 'bool'
-    if (parts.every((p) => p.kind === 'truth')) {
-      code.i32x4(...(parts.map((p) => ((p as { value: boolean }).value ? -1 : 0)) as [number, number, number, number]))
-      return
-    }
-    parts.forEach((part, lane) => {
-      if (isTruth) code.i32(0)
-      this.value(part, 1)
-      if (isTruth) code.op('i32.sub')
-      if (lane === 0) code.op(isTruth ? 'i32x4.splat' : 'f32x4.splat')
-      else code.lane(isTruth ? 'i32x4.replace_lane' : 'f32x4.replace_lane', lane)
-    })
   }
 }
