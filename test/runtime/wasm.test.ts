@@ -201,9 +201,11 @@ describe('relaxed SIMD', () => {
   })
 
   test('an engine that has it takes the changed modules, and what it is known by', () => {
+    // Node 20 has it behind a flag, which later ones no longer know.
+    const flags = process.versions.node.startsWith('20.') ? ['--experimental-wasm-relaxed-simd'] : []
     const script = "process.stdout.write(String(WebAssembly.validate(require('fs').readFileSync(0))))"
     for (const module of [Uint8Array.from(RELAXED_PROBE), ...modules.map(relax)]) {
-      const said = spawnSync(process.execPath, ['--experimental-wasm-relaxed-simd', '-e', script], {
+      const said = spawnSync(process.execPath, [...flags, '-e', script], {
         input: module,
         encoding: 'utf8',
       })
