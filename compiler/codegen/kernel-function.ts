@@ -37,7 +37,7 @@ export interface Binding {
 export interface PackBuffer {
   readonly name: string
   readonly tensor: Tensor
-  /** In elements, from the start of the thread's memory. */
+  /** The place of its first element, counted in elements from the start of the thread's memory. */
   readonly offset: number
 }
 
@@ -68,9 +68,9 @@ export type Operand =
   /** ceil(n / chunks), n itself for chunks = 1, as i32. */
   | { readonly kind: 'batch'; readonly chunks: number }
   | { readonly kind: 'random'; readonly key: number; readonly at: Operand }
-  /** Of a routine that goes from item to item: how many it has done before this one, as i32. */
+  /** The number of tasks, as i32, that a routine that goes from task to task has done before this one. */
   | { readonly kind: 'tasksDone' }
-  /** Of a number that each invocation of a subgroup holds, known to all of them. Where the subgroup goes one way only. */
+  /** The sum or the maximum of a number that each invocation of a subgroup holds, known to all of them. It stands only where they all take the same way. */
   | { readonly kind: 'subgroup'; readonly combine: 'sum' | 'max'; readonly of: Operand }
   /** Invocations of a subgroup, as i32: a power of two from 4 to 128. The last of a workgroup may have fewer. */
   | { readonly kind: 'subgroupSize' }

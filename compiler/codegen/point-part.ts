@@ -14,7 +14,7 @@ export interface AxisList {
 export class PointPart {
   private first: Expression | undefined
   private ofFirst: KnownValue | undefined
-  /** What is known of all others: most parts know of one expression. */
+  /** The values of all expressions but the first, made only where there is a second: most parts know one expression. */
   private others: Map<Expression, KnownValue> | undefined
 
   get(e: Expression): KnownValue | undefined {
@@ -33,6 +33,6 @@ export interface KnownValue {
   readonly operand: Operand
   readonly scope: object
   readonly depth: number
-  /** What was known in another scope. */
+  /** The value that was found before in another scope, which is valid again when this one has closed. */
   readonly other: KnownValue | undefined
 }

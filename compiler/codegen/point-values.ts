@@ -58,7 +58,7 @@ export class PointValues {
     part.set(e, { operand, scope, depth, other })
   }
 
-  /** Where the axes stand, all but one: equal texts for equal places. */
+  /** A text that says where the axes stand, all but one: it is equal for equal places. */
   pointKey({ axes }: AxisList, point: Point, except?: Axis): string {
     let key = ''
     for (const a of axes) {

@@ -26,7 +26,7 @@ export class Point {
 
   static readonly empty = new Point()
 
-  /** What lists of axes see of this place, as far as somebody asked. */
+  /** The part of this place that each list of axes sees, for lists that were asked for. */
   get parts(): Map<AxisList, PointPart> {
     return this.knownParts ??= new Map()
   }

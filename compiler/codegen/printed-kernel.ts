@@ -4,15 +4,15 @@ import type { Tensor } from '../ir/tensor.ts'
 /** A kernel as a target printed it: the plan places its buffers and launches it. */
 export interface PrintedKernel {
   readonly bindings: readonly { readonly name: string; readonly tensor: Tensor; readonly access: 'read' | 'read_write' }[]
-  /** For people: how the work is done. */
+  /** A remark for people on how the work is done. */
   readonly how?: string
   readonly invocations: Size
   readonly workgroup: number
-  /** What it does, complete; kernels with the same text are one. */
+  /** All that the kernel does; kernels with the same text are one. */
   readonly text: string
-  /** Of a text with names in it: the same without them and without remarks. Kernels that differ in these alone are one. Absent: the text has neither. */
+  /** The text without names and remarks: kernels that differ in these alone are one. Absent: the text has neither. */
   readonly nameless?: string
-  /** The same for devices that have subgroups, where they pay. */
+  /** The text for devices that have subgroups, where those make it faster. */
   readonly subgroups?: string | undefined
 }
 
@@ -21,7 +21,7 @@ export const withoutRemarks = (text: string): string => text.replace(/^\/\/.*\n/
 
 /** Which module a target is to link of kernels: those that a group of programs adds to a plan. */
 export interface LinkRequest {
-  /** Of the module's file, without an ending. */
+  /** The name of the module's file, without its ending. */
   readonly name: string
   /** The index of the module's first kernel in the plan, and how many kernels the plan has. */
   readonly first: number

@@ -21,7 +21,7 @@ export interface Accumulation {
   readonly accumulators: readonly Operand[]
   /** Steps in a row go to accumulators of their own, which are put together at the end: an addition need not wait for the one before. */
   readonly copies: number
-  /** Where maxima were found, if that is asked for. */
+  /** The variables that hold where each maximum was found, if that is asked for. */
   readonly positions: readonly Operand[]
   /** The two factors of a sum of products, or the body. */
   readonly factors: readonly FactorValues[]
@@ -32,7 +32,7 @@ export interface Accumulation {
 interface FactorValues {
   readonly part: Expression
   readonly representatives: readonly Point[]
-  /** For each point, which of them stands for it. */
+  /** The representative of each point, by its index. */
   readonly of: readonly number[]
 }
 
@@ -47,7 +47,7 @@ const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, {
 
 const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
 
-/** What an axis counts as, whatever the batch is. */
+/** The number of points that an axis is taken to have, whatever the batch is. */
 const extentFor = (a: Axis): number => (typeof a.extent === 'number' ? a.extent : 64)
 
 const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
@@ -143,12 +143,12 @@ export class ReductionEmitter extends ExpressionEmitter {
     this.openReduction([job], {}, (step, updates) => this.accumulate(job, step, updates))
   }
 
-  /** What a reduction came to, where that is known by now. */
+  /** The result of a reduction, if it is known by now. */
   found(e: Reduction, point: Point): Operand | undefined {
     return this.recall(e, point)
   }
 
-  /** What a reduction came to, found elsewhere. */
+  /** Notes the result of a reduction that was computed elsewhere. */
   provide(e: Reduction, point: Point, value: Operand): void {
     this.retain(e, point, value)
   }
@@ -288,7 +288,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     for (const [name, value] of updates) this.builder.innermost.statements.push({ kind: 'set', name, value })
   }
 
-  /** What every job is zero without. */
+  /** The guards that all jobs share: where one of them fails, every job adds zero. */
   private commonGuards(jobs: readonly Accumulation[], steps: readonly ReductionStep[], opened: Axis): Operand[] {
     const [first, ...others] = jobs.map(({ e, points }) => this.batchGuards(e, points, steps, opened))
     return first!.filter((guard) => others.every((list) => list.some((g) => this.builder.key(g) === this.builder.key(guard))))

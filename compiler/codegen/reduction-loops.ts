@@ -13,9 +13,9 @@ export interface ReductionStep {
   readonly at: readonly (readonly [Axis, Index])[]
   /** The axis along which it is four steps. */
   readonly lanes?: Axis
-  /** How many of the four there are; absent: all. */
+  /** The number of the four steps that exist; absent: all. */
   readonly count?: number
-  /** The number of the fours in a round. */
+  /** The index of these four steps among the fours of a round. */
   readonly turn?: number
 }
 
