@@ -3,7 +3,7 @@
  * lists, within a budget of minutes. report.json and report.txt in the folder are written again after each stage. Run by run.sh.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -39,6 +39,27 @@ const report = { minutes: Number(options.minutes), node: process.version, proces
 const wanted = options.only.split(',')
 const stages = stagesOf({ small: options.small }).filter(({ name }) => wanted.some((text) => name.includes(text)))
 if (stages.length === 0) throw new Error(`--only ${options.only}: no stage has such a name`)
+
+/** Processes that compute, each with a group of its own; and how to take up what the stage under way has found so far. */
+const running = new Set()
+let takeUp = () => {}
+// Whoever lends the machine for so long ends this by a signal, or by none that can be caught: then the report is some seconds old.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'])
+  process.on(signal, () => {
+    for (const child of running) stop(child)
+    const last = report.stages.at(-1)
+    if (last && last.seconds === undefined && !last.left) last.stopped = true
+    for (const { name } of stages.slice(report.stages.length)) report.stages.push({ name, left: `ended by ${signal}` })
+    takeUp()
+    write()
+    rmSync(join(out, 'part.json'), { force: true })
+    process.exit(1)
+  })
+setInterval(() => {
+  takeUp()
+  write()
+}, 5000).unref()
+
 for (const stage of stages) {
   // A CPU that rehearses may take its time.
   const seconds = Math.min(stage.atMost * (options.small ? 5 : 1), left() - RESERVE_SECONDS)
@@ -47,7 +68,7 @@ for (const stage of stages) {
   if (seconds < 5) entry.left = 'no time was left'
   else {
     const from = performance.now()
-    Object.assign(entry, stage.tests ? await runTests(seconds) : await runScript(stage, seconds))
+    await (stage.tests ? runTests(entry, seconds) : runScript(entry, stage, seconds))
     entry.seconds = (performance.now() - from) / 1000
   }
   write()
@@ -59,26 +80,51 @@ process.stdout.write(`\n${readFileSync(join(out, 'report.txt'), 'utf8')}`)
 const failed = report.stages.some(({ failed: count }) => count > 0)
 process.exit(failed ? 1 : 0)
 
+/** Both files, each whole at any time: whoever ends this in the middle of it leaves those before. */
 function write() {
-  writeFileSync(join(out, 'report.json'), `${JSON.stringify(report)}\n`)
-  writeFileSync(join(out, 'report.txt'), summaryOf(report))
+  for (const [name, text] of [['report.json', `${JSON.stringify(report)}\n`], ['report.txt', summary()]]) {
+    writeFileSync(join(out, `${name}.part`), text)
+    renameSync(join(out, `${name}.part`), join(out, name))
+  }
+}
+
+/** A figure that a summary cannot draw ends no run: report.json has all. */
+function summary() {
+  try {
+    return summaryOf(report)
+  } catch (error) {
+    return `report.json could not be drawn: ${error.stack}\n`
+  }
 }
 
 /** A script in a process of its own, ended when its time is over; what it found until then counts. */
-async function runScript({ script, arguments: given, prints }, seconds) {
+async function runScript(entry, { script, arguments: given, prints }, seconds) {
   const file = join(out, 'part.json')
   rmSync(file, { force: true })
+  takeUp = () => {
+    const found = !prints && existsSync(file) && parsed(readFileSync(file, 'utf8'))
+    if (found) entry.found = found
+  }
   const { text, stopped, code } = await runNode([script, ...given.map(String), ...(prints ? [] : ['--json', '--out', file])], seconds)
-  const found = prints ? text : existsSync(file) ? readFileSync(file, 'utf8') : ''
+  Object.assign(entry, { stopped, code })
+  takeUp()
+  if (prints) entry.found = parsed(text)
+  takeUp = () => {}
   rmSync(file, { force: true })
-  return { stopped, code, found: parsed(found) }
 }
 
 /** Every file of tests, several at once: the device is for all of them, and most of their time is the compiler's. */
-async function runTests(seconds) {
+async function runTests(entry, seconds) {
   const until = performance.now() + seconds * 1000
   const waiting = [...TESTS]
-  const files = []
+  const files = entry.files = []
+  const sum = (key) => files.reduce((total, file) => total + (file[key] ?? 0), 0)
+  takeUp = () =>
+    Object.assign(entry, {
+      passed: sum('passed'),
+      skipped: sum('skipped'),
+      failed: files.reduce((n, { wrong = [] }) => n + wrong.length, 0),
+    })
   const next = async () => {
     for (let file = waiting.shift(); file; file = waiting.shift()) {
       const rest = (until - performance.now()) / 1000
@@ -86,23 +132,30 @@ async function runTests(seconds) {
         files.push({ file, left: true })
         continue
       }
+      const one = { file, stopped: true }
+      files.push(one)
       const from = performance.now()
       const { text, stopped } = await runNode(['tests/device/tests/main.js', `tests/${file.replace(/\.ts$/, '.js')}`], rest)
       const lines = text.split('\n').map(parsed).filter(Boolean)
       const counts = lines.findLast((line) => line.passed !== undefined)
-      files.push({
-        file,
-        seconds: (performance.now() - from) / 1000,
-        stopped,
-        ...counts,
-        wrong: lines.filter(({ status }) => status === 'failed'),
-      })
-      if (!counts && !stopped) files.at(-1).wrong.push({ name: 'the process', error: 'it ended before its tests did' })
+      const wrong = lines.filter(({ status }) => status === 'failed')
+      if (!counts && !stopped) wrong.push({ name: 'the process', error: 'it ended before its tests did' })
+      Object.assign(one, { seconds: (performance.now() - from) / 1000, stopped, ...counts, wrong })
     }
   }
+  takeUp()
   await Promise.all(Array.from({ length: Math.max(1, Math.min(4, availableParallelism() >> 1)) }, next))
-  const sum = (key) => files.reduce((total, file) => total + (file[key] ?? 0), 0)
-  return { passed: sum('passed'), skipped: sum('skipped'), failed: files.reduce((n, { wrong = [] }) => n + wrong.length, 0), files }
+  takeUp()
+  takeUp = () => {}
+}
+
+/** Ends a process and those that it has started. */
+function stop(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** Runs Node on `given` in the folder of the pack. stderr goes to the log. `{ text, stopped, code }`. */
@@ -111,17 +164,19 @@ function runNode(given, seconds) {
   return new Promise((done) => {
     // A group of its own: benchmarks have processes of theirs.
     const child = spawn(process.execPath, given, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    running.add(child)
     let text = ''
     let stopped = false
     child.stdout.on('data', (data) => (text += data))
     child.stderr.on('data', (data) => appendFileSync(log, data))
     const timer = setTimeout(() => {
       stopped = true
-      process.kill(-child.pid, 'SIGKILL')
+      stop(child)
     }, seconds * 1000)
     child.on('error', (error) => appendFileSync(log, `${error.message}\n`))
     child.on('close', (code) => {
       clearTimeout(timer)
+      running.delete(child)
       done({ text, stopped, code })
     })
   })

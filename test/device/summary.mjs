@@ -20,12 +20,14 @@ export function summaryOf({ minutes, node, stages }) {
   ]
   for (const stage of stages) {
     const took = stage.seconds === undefined ? '' : `, ${stage.seconds.toFixed(0)} s`
-    parts.push('', `${stage.name}${took}${stage.stopped ? ' (cut off)' : ''}${stage.left ? `: ${stage.left}` : ''}`)
+    const under = stage.seconds === undefined && !stage.left && !stage.stopped ? ' (under way)' : ''
+    parts.push('', `${stage.name}${took}${under}${stage.stopped ? ' (cut off)' : ''}${stage.left ? `: ${stage.left}` : ''}`)
     if (stage.files) parts.push(...drawTests(stage))
     else if (stage.found?.tables) parts.push(...stage.found.tables.flatMap(drawZoo))
     else if (stage.found?.reports) parts.push(...stage.found.reports.flatMap(drawWorkload))
     else if (stage.found?.dispatches) parts.push(...drawKernels(stage.found, probe))
-    else if (!stage.left && !stage.found) parts.push(`  nothing was found${stage.code ? `: it ended with ${stage.code}, see log.txt` : ''}`)
+    else if (!stage.left && !under && !stage.found)
+      parts.push(`  nothing was found${stage.code ? `: it ended with ${stage.code}, see log.txt` : ''}`)
   }
   return `${parts.join('\n')}\n`
 }
