@@ -13,6 +13,8 @@ export interface Layer {
   /** Shapes of its inputs, and of its output. */
   readonly shapes: readonly Shape[]
   readonly shape: Shape
+  /** The layers that read its output. */
+  readonly readers: readonly Node[]
   /** The name of an input. */
   input(i?: number): string
   /** Whether it has such a parameter. */
