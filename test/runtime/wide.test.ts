@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest'
 import type { Bundle } from '../../bundle/format.ts'
 import { compile } from '../../compiler/index.ts'
 import { bundleFiles, open, problemsOf, wasm } from '../../runtime/index.ts'
+import { MATH } from '../../compiler/targets/wasm/math.ts'
 import { bundleFrom } from '../../runtime/loading/read-bundle.ts'
 import { labels, normals } from '../support/random-net.ts'
 
@@ -86,3 +87,45 @@ test('a depthwise convolution has no wide form: its vectors are masked one by on
   })
   expect(Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => m.wide)).toEqual([undefined])
 })
+
+// Node 26 ends the process that compiles a wide module where two neighbouring vectors come from calls.
+test('wide kernels write functions of vectors out, and call none', () => {
+  const bundle = compile(
+    `
+net calls {
+  input x: f32[3, 8, 16]
+  a = x -> conv(16, 3, pad: 1) -> softplus -> conv(16, 3, pad: 1) -> batch_norm -> mish -> conv(16, 1) -> lrn(5)
+  b = a -> conv(16, 3, pad: 1) -> gelu -> conv(16, 1) -> tanh -> conv(16, 3, pad: 1) -> sigmoid -> conv(16, 1) -> pow(1.5)
+  output y = b
+}`,
+    { targets: ['wasm'], wide: true, programs: ['infer'] },
+  )
+  const wide = Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => bundle.files.get(m.wide!) as Uint8Array)
+  expect(wide.length).toBeGreaterThan(0)
+  // A function that nobody calls is `unreachable`: no locals, one instruction, the end.
+  for (const module of wide) expect(functionSizes(module).slice(0, MATH.indexOf('random'))).toEqual(Array(MATH.indexOf('random')).fill(3))
+})
+
+/** Bytes of each function of a module. */
+function functionSizes(module: Uint8Array): number[] {
+  let at = 8
+  const number = (): number => {
+    for (let value = 0, shift = 0;; shift += 7) {
+      const byte = module[at++]!
+      value += (byte & 127) * 2 ** shift
+      if (byte < 128) return value
+    }
+  }
+  for (;;) {
+    const id = module[at++]!
+    const size = number()
+    if (id === CODE_SECTION) break
+    at += size
+  }
+  return Array.from({ length: number() }, () => {
+    const size = number()
+    at += size
+    return size
+  })
+}
+const CODE_SECTION = 10

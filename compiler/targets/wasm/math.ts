@@ -95,17 +95,15 @@ function exp(given: Value, keep: Keep): Value {
   return mul(mul(y, power(half)), power(op('i32x4.sub', whole, half)))
 }
 
-function log(): WasmFunction {
-  const b = new Body(['v128'])
-  const given = local(0)
-  const tiny = b.keep(op('f32x4.lt', given, constant(SMALLEST_NORMAL)))
-  const x = b.keep(choose(tiny, mul(given, constant(2 ** 23)), given))
-  const mantissa = b.keep(or(and(x, bits(0x7fffff)), bits(0x3f000000)))
-  const below = b.keep(op('f32x4.lt', mantissa, constant(Math.SQRT1_2)))
+function log(given: Value, keep: Keep): Value {
+  const tiny = keep(op('f32x4.lt', given, constant(SMALLEST_NORMAL)))
+  const x = keep(choose(tiny, mul(given, constant(2 ** 23)), given))
+  const mantissa = keep(or(and(x, bits(0x7fffff)), bits(0x3f000000)))
+  const below = keep(op('f32x4.lt', mantissa, constant(Math.SQRT1_2)))
   const exponent = op('i32x4.sub', shift('i32x4.shr_u', x, 23), bits(126))
-  const e = b.keep(sub(sub(op('f32x4.convert_i32x4_s', exponent), and(tiny, constant(23))), and(below, constant(1))))
-  const m = b.keep(sub(add(mantissa, and(below, mantissa)), constant(1)))
-  const z = b.keep(mul(m, m))
+  const e = keep(sub(sub(op('f32x4.convert_i32x4_s', exponent), and(tiny, constant(23))), and(below, constant(1))))
+  const m = keep(sub(add(mantissa, and(below, mantissa)), constant(1)))
+  const z = keep(mul(m, m))
   const series = polynomial(m, [
     7.0376836292e-2,
     -1.1514610310e-1,
@@ -118,14 +116,14 @@ function log(): WasmFunction {
     3.3333331174e-1,
   ])
   const y = sub(add(mul(mul(series, m), z), mul(e, constant(LOG2_LOW))), mul(z, constant(0.5)))
-  const usual = b.keep(add(add(m, y), mul(e, constant(LOG2_HIGH))))
+  const usual = keep(add(add(m, y), mul(e, constant(LOG2_HIGH))))
   const beyond = choose(
     op('f32x4.eq', given, constant(0)),
     constant(-Infinity),
     choose(op('f32x4.eq', given, constant(Infinity)), constant(Infinity), constant(NaN)),
   )
   const inside = op('v128.and', op('f32x4.lt', constant(0), given), op('f32x4.lt', given, constant(Infinity)))
-  return b.function(choose(inside, usual, beyond))
+  return choose(inside, usual, beyond)
 }
 
 function tanh(x: Value, keep: Keep): Value {
@@ -157,27 +155,26 @@ function erf(given: Value, keep: Keep): Value {
   return div(mul(x, p), q)
 }
 
-/** Functions of one vector that kernels write out: a call empties all registers of vectors, and what is short takes as long as the call. */
-export const WRITTEN_OUT = { exp, tanh, erf } as const satisfies Partial<Record<MathName, (x: Value, keep: Keep) => Value>>
-
 /** Computes what Math.pow does: a negative base has powers to whole numbers alone, everything to the power of 0 is 1. */
-function pow(exponential: number, logarithm: number): WasmFunction {
-  const b = new Body(['v128', 'v128'])
-  const [base, exponent] = [local(0), local(1)]
-  const size = b.keep((c) => {
-    mul(exponent, (inner) => {
-      op('f32x4.abs', base)(inner)
-      inner.call(logarithm)
-    })(c)
-    c.call(exponential)
-  })
+function pow(base: Value, exponent: Value, keep: Keep): Value {
+  const size = keep(exp(mul(exponent, log(keep(op('f32x4.abs', base)), keep)), keep))
   const whole = op('f32x4.eq', op('f32x4.floor', exponent), exponent)
-  const half = b.keep(mul(exponent, constant(0.5)))
+  const half = keep(mul(exponent, constant(0.5)))
   const odd = op('v128.not', op('f32x4.eq', op('f32x4.floor', half), half))
   const negative = choose(whole, or(size, and(odd, bits(SIGN))), constant(NaN))
   const some = choose(op('f32x4.lt', base, constant(0)), negative, size)
-  return b.function(choose(op('f32x4.eq', exponent, constant(0)), constant(1), some))
+  return choose(op('f32x4.eq', exponent, constant(0)), constant(1), some)
 }
+
+/**
+ * Kernels write these out: a call empties all registers of vectors, what is short takes as long as the call, and Node 26 ends a process that it makes
+ * join two calls which give a vector each to one of twice the width. Only what is asked for one number is called.
+ */
+const WRITTEN_OUT = { exp, log, tanh, erf, pow: (base: Value, keep: Keep, exponent: Value) => pow(base, exponent, keep) }
+type WrittenOut = keyof typeof WRITTEN_OUT
+
+/** Leaves the function of these arguments, each of which is used more than once, on the stack. */
+export const writeOut = (name: WrittenOut, args: readonly Value[], keep: Keep): Value => WRITTEN_OUT[name](args[0]!, keep, args[1]!)
 
 /** Twin of targets/interpreter/random.ts: (key, at) -> [0, 1). */
 function random(): WasmFunction {
@@ -199,28 +196,21 @@ function random(): WasmFunction {
   return b.function(result, 'f32')
 }
 
-/** The functions in the order that they have in every module; the ones that call others say which. */
+/** The functions in the order that they have in every module. */
 export const MATH = ['exp', 'log', 'tanh', 'erf', 'pow', 'random'] as const
 export type MathName = (typeof MATH)[number]
 
-/** The functions, the first of which will have the index `first`. `users`: what calls them; a function that none of these needs is empty. */
+/** The functions, the first of which will have the index `first`. `users`: what calls them; a function that none of these calls is empty. */
 export function mathFunctions(first: number, users?: readonly WasmFunction[]): WasmFunction[] {
-  const index = (name: MathName): number => first + MATH.indexOf(name)
-  const called = (written: (typeof WRITTEN_OUT)[keyof typeof WRITTEN_OUT]): WasmFunction => {
-    const b = new Body(['v128'])
-    return b.function(written(local(0), b.keep))
-  }
-  const all = [called(exp), log(), called(tanh), called(erf), pow(index('exp'), index('log')), random()]
-  if (!users) return all
-  const needed = new Set<WasmFunction>()
-  const need = ({ code }: WasmFunction): void => {
-    for (const called of code.calls) {
-      const fn = all[called - first]
-      if (!fn || needed.has(fn)) continue
-      needed.add(fn)
-      need(fn)
-    }
-  }
-  users.forEach(need)
-  return all.map((fn) => (needed.has(fn) ? fn : { type: fn.type, locals: [], code: new Code().op('unreachable') }))
+  return MATH.map((name, i) => {
+    const fn = name === 'random' ? random() : called(name)
+    return !users || users.some(({ code }) => code.calls.has(first + i)) ? fn
+      : { type: fn.type, locals: [], code: new Code().op('unreachable') }
+  })
+}
+
+function called(name: WrittenOut): WasmFunction {
+  const params: readonly ValueType[] = name === 'pow' ? ['v128', 'v128'] : ['v128']
+  const b = new Body(params)
+  return b.function(writeOut(name, params.map((_, i) => local(i)), b.keep))
 }

@@ -2,7 +2,7 @@ import type { Operand } from '../../codegen/kernel-function.ts'
 import type { Code } from './code.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
 import type { Locals } from './locals.ts'
-import { type Keep, MATH, type MathName, WRITTEN_OUT } from './math.ts'
+import { type Keep, MATH, type MathName, writeOut } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { lanesOfArguments } from './uses.ts'
 
@@ -99,16 +99,12 @@ export class Operations {
       case 'exp':
       case 'tanh':
       case 'erf':
-        if (lanes === 4) return this.writeOut(op, a)
-        this.value(a, 4)
-        this.math(op)
-        code.lane('f32x4.extract_lane', 0)
-        return
       case 'log':
       case 'pow':
+        if (lanes === 4) return this.writeOut(op, args)
         for (const arg of args) this.value(arg, 4)
         this.math(op)
-        if (lanes === 1) code.lane('f32x4.extract_lane', 0)
+        code.lane('f32x4.extract_lane', 0)
         return
     }
     if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)
@@ -117,7 +113,7 @@ export class Operations {
   }
 
   /** Writes a function of `math.ts` out. */
-  private writeOut(name: keyof typeof WRITTEN_OUT, of: Operand): void {
+  private writeOut(name: Exclude<MathName, 'random'>, args: readonly Operand[]): void {
     const { code, locals } = this
     const own: number[] = []
     const keep: Keep = (value) => {
@@ -127,8 +123,7 @@ export class Operations {
       code.set(made)
       return (c) => c.get(made)
     }
-    const given = keep(() => this.value(of, 4))
-    WRITTEN_OUT[name](given, keep)(code)
+    writeOut(name, args.map((arg) => keep(() => this.value(arg, 4))), keep)(code)
     locals.giveBack('v128', own)
   }
 
