@@ -3,11 +3,24 @@ import type { CaffeParams } from '../model.ts'
 import { type Layer, numberOf, power, type Row } from '../layer.ts'
 import { type CaffeSlide, isWhole, pairOf, slidesOver, windowParams, windowsOfText } from './window.ts'
 
-/** Windows of Caffe, rounded up; with padding the last is dropped where it would lie in padding. Undefined: padding as large as the window is refused. */
+/** Windows of Caffe, rounded up, without one that starts behind the map (`withinMap`). Undefined: padding as large as the window is refused. */
 function caffeCount({ kernel, stride }: Slide, size: number, pad: number): number | undefined {
   if (pad >= kernel) return undefined
   const count = Math.ceil((size + 2 * pad - kernel) / stride) + 1
-  return pad > 0 && (count - 1) * stride >= size + pad ? count - 1 : count
+  return (count - 1) * stride >= size + pad ? count - 1 : count
+}
+
+/**
+ * The map up to the end of its last window, where another window would start behind the map: Caffe has that one where there is no padding in
+ * either direction, and some other Caffes drop it by each direction, or by the size of the window.
+ */
+function withinMap(layer: Layer, x: string, slides: readonly [CaffeSlide, CaffeSlide]): string {
+  return slides.reduce((map, { kernel, stride, pad, made }, d) => {
+    const size = layer.shapes[0]![d + 2] as number
+    const isDropped = Math.ceil((size - kernel) / stride) + 1 > made
+    return pad === 0 && isDropped ? layer.cut(d === 0 ? 'map_rows' : 'map_columns', map, d + 2, size, [0, (made - 1) * stride + kernel])
+      : map
+  }, x)
 }
 
 /** Windows of pooling are as far apart as they are large, unless the text says otherwise. */
@@ -34,8 +47,9 @@ const poolParams = (pool: 'MAX' | 'AVE', slides: readonly [CaffeSlide, CaffeSlid
 const maxPool: Row = (layer) => {
   const slides = poolSlides(layer)
   if (!slides) return
-  if (isWhole(slides)) layer.done('Pooling', [layer.input()], poolParams('MAX', slides))
-  else windowsOfText(layer, layer.add('', 'Pooling', [layer.input()], poolParams('MAX', slides)), slides, true)
+  const x = withinMap(layer, layer.input(), slides)
+  if (isWhole(slides)) layer.done('Pooling', [x], poolParams('MAX', slides))
+  else windowsOfText(layer, layer.add('', 'Pooling', [x], poolParams('MAX', slides)), slides, true)
 }
 
 type Count = 'valid' | 'padded' | 'caffe' | 'none'
@@ -82,11 +96,12 @@ function averages(layer: Layer, x: string, count: Count, finish: boolean): strin
   const isExact = all.every((factor) => factor === 1)
   const isLast = finish && isExact
   const params = poolParams('AVE', slides)
+  const map = withinMap(layer, x, slides)
   if (isLast && isWhole(slides)) {
-    layer.done('Pooling', [x], params)
+    layer.done('Pooling', [map], params)
     return ''
   }
-  const kept = windowsOfText(layer, layer.add('', 'Pooling', [x], params), slides, isLast)
+  const kept = windowsOfText(layer, layer.add('', 'Pooling', [map], params), slides, isLast)
   if (isExact) return kept
   const isOne = all.every((factor) => factor === all[0])
   const [type, scaling, more] = isOne ? ['Power', power({ scale: all[0]! }), {}] as const

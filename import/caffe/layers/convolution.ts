@@ -92,22 +92,39 @@ const pooling: Converter = (view) => {
   const kernel = least(view, 'kernel_size', pairOf(view, param, 'kernel_size', 'kernel', undefined), 1)
   if (pad.some((n, d) => n >= kernel[d]!)) view.refuse(`its pad ${pad.join(' x ')} is as large as the window`)
   const round = param.text('round_mode', 'CEIL').toLowerCase() as 'ceil' | 'floor'
-  const spatial = [height, width].map((n, d) => {
-    const count = Math[round]((n + 2 * pad[d]! - kernel[d]!) / stride[d]!) + 1
-    return round === 'ceil' && (count - 1) * stride[d]! >= n + pad[d]! ? count - 1 : count
-  })
+  const made = [height, width].map((n, d) => Math[round]((n + 2 * pad[d]! - kernel[d]!) / stride[d]!) + 1)
+  const spatial = [height, width].map((n, d) => made[d]! - (round === 'ceil' && (made[d]! - 1) * stride[d]! >= n + pad[d]! ? 1 : 0))
   if (spatial.some((n) => n < 1)) view.refuse(`nothing is left of a map of ${height} x ${width} (--shape tells a larger input)`)
   // Where all windows fit exactly both ways of rounding are one, and the shorter is written.
   const exact = [height, width].every((n, d) => (n + 2 * pad[d]! - kernel[d]!) % stride[d]! === 0)
-  return [
-    view.emit(method === 'MAX' ? 'max_pool' : 'avg_pool', [x], [channels, ...spatial], {
-      kernel,
-      stride,
-      pad,
-      round: exact ? 'floor' : round,
-      ...(method === 'AVE' && { count: 'caffe' }),
-    }, { top: 0 }),
-  ]
+  const empty = pad.some((n) => n > 0) ? [0, 0] : spatial.map((n, d) => made[d]! - n)
+  const isWhole = empty.every((n) => n === 0)
+  if (!isWhole && method === 'AVE') {
+    view.refuse(
+      'its last windows lie behind the map, where there is nothing to divide by',
+      'write round_mode: FLOOR, which leaves them out, as some other Caffes do',
+    )
+  }
+  const y = view.emit(method === 'MAX' ? 'max_pool' : 'avg_pool', [x], [channels, ...spatial], {
+    kernel,
+    stride,
+    pad,
+    round: exact ? 'floor' : round,
+    ...(method === 'AVE' && { count: 'caffe' }),
+  }, isWhole ? { top: 0 } : {})
+  return [isWhole ? y : behindTheMap(view, y, empty)]
+}
+
+/** Adds the windows that start behind the map: Caffe drops them where a pooling has padding, in whichever direction; else they hold the least number. */
+function behindTheMap(view: LayerView, y: Blob, empty: readonly number[]): Blob {
+  view.note(
+    'changed',
+    'its last windows lie behind the map, and hold -FLT_MAX as in BVLC Caffe; round_mode: FLOOR leaves them out, as some other Caffes do',
+  )
+  const [channels, height, width] = y.dims as readonly [number, number, number]
+  const [down, along] = empty as Pair
+  const size = [0, down, 0, along]
+  return view.emit('pad', [y], [channels, height + down, width + along], { size, value: -3.4028234663852886e38 }, { named: false, top: 0 })
 }
 
 const innerProduct: Converter = (view) => {

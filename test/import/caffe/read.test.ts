@@ -174,6 +174,18 @@ describe('batch normalization', () => {
   })
 })
 
+test('averages of nothing are refused, and windows behind the map told', () => {
+  const pooling = (more: string) =>
+    read(layer('Pooling', `pooling_param { kernel_size: 2 stride: 3 ${more} }`).replace('dim: 8 dim: 6', 'dim: 6 dim: 8'))
+  expect(calls(pooling(''))).toEqual([
+    'l/1 = max_pool(x, kernel: [2, 2], stride: [3, 3], pad: [0, 0], round: ceil)',
+    'y = pad(l/1, size: [0, 1, 0, 0], value: -3.4028234663852886e+38)',
+  ])
+  expect(pooling('').notes.map(({ text }) => text).join()).toContain('its last windows lie behind the map')
+  expect(() => pooling('pool: AVE')).toThrow('its last windows lie behind the map, where there is nothing to divide by')
+  expect(calls(pooling('pool: AVE round_mode: FLOOR'))).toHaveLength(1)
+})
+
 describe('old definitions', () => {
   const today = `name: "n" layer { name: "input" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }
     layer { name: "c" type: "Convolution" bottom: "data" top: "c" param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }

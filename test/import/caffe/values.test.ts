@@ -92,6 +92,16 @@ const cases: readonly (readonly [name: string, layer: string, want: readonly num
       return v / Math.sqrt(1 + 0.1 * around.reduce((sum, [a, b]) => sum + at(n, c, a, b) ** 2, 0))
     }),
   ],
+  [
+    'behind_the_map',
+    'type: "Pooling" pooling_param { kernel_size: 1 stride: 2 }',
+    points(C, 3, 2, (n, c, h, w) => (h < 2 && w < 1 ? at(n, c, 2 * h, 2 * w) : -3.4028234663852886e38)),
+  ],
+  [
+    'padded_along',
+    'type: "Pooling" pooling_param { kernel_h: 1 kernel_w: 2 stride: 2 pad_w: 1 }',
+    points(C, 2, 2, (n, c, h, w) => at(n, c, 2 * h, w)),
+  ],
   ['swish', 'type: "Swish" swish_param { beta: 2 }', map((v) => v / (1 + Math.exp(-2 * v)))],
   [
     'rows',
