@@ -11,7 +11,7 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   /** All of standard input. */
   readInput(): Promise<string>
-  /** Calls back at each reason to end early until the returned function is called. Absent: Ctrl-C. */
+  /** Calls back at each reason to end early until the returned function is called; of several that listen, the last. Absent: Ctrl-C. */
   onInterrupt(handler: (why?: Ending) => void): () => void
   /** The failure of standard output, except that its reader went away. */
   outFailure?(): NodeJS.ErrnoException | undefined
@@ -23,16 +23,19 @@ export interface Stream {
   readonly columns?: number
 }
 
-const SIGNALS = { SIGINT: 'interrupt', SIGHUP: 'hangup', SIGTERM: 'terminate' } as const
+/** Signals that end a command, by what they say. */
+export const SIGNALS = [['SIGINT', 'interrupt'], ['SIGHUP', 'hangup'], ['SIGTERM', 'terminate']] as const
 
 export function processTerminal(): Terminal {
   const handlers = new Set<(why?: Ending) => void>()
+  const end = (why: Ending): void => [...handlers].at(-1)?.(why)
   let broken: NodeJS.ErrnoException | undefined
+  const listeners = SIGNALS.map(([signal, why]) => [signal, () => end(why)] as const)
   // `fusenet inspect ... | head` closes the pipe early: what is left is computed for nobody, quietly. Work that may be long is told.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (broken) return
     broken = error
-    for (const handler of [...handlers]) handler(error.code === 'EPIPE' ? 'closed' : 'unwritable')
+    end(error.code === 'EPIPE' ? 'closed' : 'unwritable')
   })
   // What is said on the way has no reader any more; the work goes on.
   process.stderr.on('error', () => {})
@@ -56,8 +59,7 @@ export function processTerminal(): Terminal {
       return Buffer.concat(parts).toString('utf8')
     },
     onInterrupt(handler) {
-      const listeners = Object.entries(SIGNALS).map(([signal, why]) => [signal, () => handler(why)] as const)
-      for (const [signal, listener] of listeners) process.on(signal, listener)
+      if (handlers.size === 0) { for (const [signal, listener] of listeners) process.on(signal, listener) }
       handlers.add(handler)
       // It may have happened before anybody listened.
       if (broken)
@@ -65,8 +67,8 @@ export function processTerminal(): Terminal {
           if (handlers.has(handler)) handler(broken!.code === 'EPIPE' ? 'closed' : 'unwritable')
         })
       return () => {
-        for (const [signal, listener] of listeners) process.off(signal, listener)
         handlers.delete(handler)
+        if (handlers.size === 0) { for (const [signal, listener] of listeners) process.off(signal, listener) }
       }
     },
     outFailure: () => (broken && broken.code !== 'EPIPE' ? broken : undefined),

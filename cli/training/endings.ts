@@ -1,9 +1,10 @@
 import { dirname } from 'node:path'
 import { NonFiniteError } from '../../bundle/errors.ts'
+import { dropLocks } from '../../runtime/loading/node/lock.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { EXIT } from '../exit.ts'
 import type { Screen } from '../screen.ts'
-import type { Ending } from '../terminal.ts'
+import { type Ending, SIGNALS } from '../terminal.ts'
 import type { Ended } from './job.ts'
 import type { Keeper } from './keeper.ts'
 
@@ -13,6 +14,23 @@ const WORDS: Readonly<Record<Ending, string>> = {
   terminate: 'ended by SIGTERM',
   closed: 'ended, for nobody reads what it prints,',
   unwritable: 'ended, for what it prints cannot be written,',
+}
+
+/**
+ * Lets a signal end the command at once where there is nothing to keep, before a training or between two, but for locks and what `clean`
+ * removes. The signal itself does: an exit waits for files that are being read. Gives what stops listening.
+ */
+export function endAtOnce({ terminal }: Screen, clean: () => void): () => void {
+  const unlisten = terminal.onInterrupt((why) => {
+    const signal = SIGNALS.find(([, says]) => says === why)?.[0]
+    // Who reads no more is told of by what is trained.
+    if (!signal) return
+    unlisten()
+    dropLocks()
+    clean()
+    process.kill(process.pid, signal)
+  })
+  return unlisten
 }
 
 /** The early endings of a training: each saves first what was computed, then tells where and how to go on. */

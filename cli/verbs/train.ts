@@ -1,3 +1,4 @@
+import { readdirSync, rmdirSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { InputError } from '../../bundle/errors.ts'
@@ -16,6 +17,7 @@ import { neededInputs } from '../needed.ts'
 import { showMetric, spreadOf } from '../metrics.ts'
 import { matchReport } from '../match-table.ts'
 import type { Screen } from '../screen.ts'
+import { endAtOnce } from '../training/endings.ts'
 import type { Job, Result } from '../training/job.ts'
 import { describeTrain, trainOptions } from '../training/options.ts'
 import { checkText, goOn } from '../training/resume.ts'
@@ -86,6 +88,9 @@ export const train: Verb = {
     const above = await kindOf(dirname(output)) === undefined ? dirname(output) : undefined
     const lock = await takeLock(`${output}.lock`)
     if (!('release' in lock)) throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
+    const unlisten = endAtOnce(screen, () => {
+      if (above !== undefined && readdirSync(above).length === 0) rmdirSync(above)
+    })
     try {
       const firstSeed = resumed?.snapshot.seed ?? choices.seed ?? manifest.train.seed
       const dataSeed = choices.dataSeed ?? firstSeed
@@ -142,6 +147,7 @@ export const train: Verb = {
         return EXIT.done
       })
     } finally {
+      unlisten()
       await lock.release()
       if (above !== undefined) await rmdir(above).catch(() => {})
     }

@@ -152,6 +152,26 @@ test.each(['SIGINT', 'SIGHUP', 'SIGTERM'] as const)('%s: a snapshot, a word on h
   ])
 }, 60_000)
 
+test.skipIf(process.platform === 'win32').each(['SIGINT', 'SIGTERM'] as const)(
+  '%s while data is read leaves no lock and no folder',
+  async (signal) => {
+    // A pipe that nobody writes to: it is read until the signal comes.
+    await run('mkfifo', [at(`${signal}.npy`)])
+    const child = spawn(
+      process.execPath,
+      [join(built, 'dist/cli/main.js'), 'train', at('line'), '--data', at(`${signal}.npy`), '-o', at(`${signal}.early/line`)],
+      { cwd: folder, stdio: 'ignore' },
+    )
+    const ended = new Promise((done) => child.on('exit', (_code, by) => done(by)))
+    while (!(await readdir(folder, { recursive: true })).includes(`${signal}.early/line.lock`))
+      await new Promise((soon) => setTimeout(soon, 20))
+    child.kill(signal)
+    expect(await ended).toBe(signal)
+    expect(await readdir(folder)).not.toContain(`${signal}.early`)
+  },
+  60_000,
+)
+
 test.runIf(chromiumRunsHere)('a Vulkan loader that complains by itself is heard by devices --verbose alone', async () => {
   const { libraryDir } = await softwareAdapter()
   // It finds no driver, which native code says on standard error.

@@ -25,7 +25,7 @@ export async function fusenet(
     options.hear?.(out + err)
     if (interrupted || !options.interruptAt?.test(out + err)) return
     interrupted = true
-    for (const handler of handlers) handler()
+    ;[...handlers].at(-1)?.()
   }
   const terminal: Terminal = {
     out: {

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -16,6 +17,7 @@ import { writeParts } from '../../export/files.ts'
 import { showMetrics } from '../../metrics.ts'
 import { VERSION } from '../../package.ts'
 import type { Screen } from '../../screen.ts'
+import { endAtOnce } from '../endings.ts'
 import { trainOptions } from '../options.ts'
 import { checkText, goOn } from '../resume.ts'
 import { findSnapshot, stepsOf } from '../snapshots.ts'
@@ -70,6 +72,7 @@ export async function trainOnTorch(
   const lock = await takeLock(`${output}.lock`)
   if (!('release' in lock)) throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
   const folder = await mkdtemp(join(tmpdir(), 'fusenet-torch-'))
+  const unlistenBefore = endAtOnce(screen, () => rmSync(folder, { recursive: true, force: true }))
   try {
     await writeNet(folder, loaded, net.style, screen)
     const report = new Report(screen, python.version, output)
@@ -121,6 +124,7 @@ export async function trainOnTorch(
     screen.event({ event: 'done', device: 'torch', torch: python.version, processes: run.processes, runs: [result], bundle: output })
     return EXIT.done
   } finally {
+    unlistenBefore()
     await rm(folder, { recursive: true, force: true })
     await lock.release()
   }

@@ -1,7 +1,7 @@
 /** Locks between processes, as files: two trainings never write to one place. */
 import { createHash, randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { withFile } from '../file-error.ts'
 import { draftOf, HOST, isAlive } from './files.ts'
@@ -20,6 +20,22 @@ export interface Lock {
 /** A holder shows that it lives so often; one on another machine that did not for so long is dead. */
 const BEAT_MS = 15_000
 const DEAD_MS = 120_000
+
+/** Texts of the locks that this process has, by their files: they go when it exits. */
+const held = new Map<string, string>()
+
+/** Lets go of all locks that this process has, at once: a signal is about to end it. */
+export function dropLocks(): void {
+  for (const [file, mine] of held) if (textOf(file) === mine) rmSync(file, { force: true })
+}
+
+const textOf = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
 
 /** Takes a lock, or says who has it. What a dead process left is taken over. */
 export async function takeLock(file: string): Promise<Lock | Holder> {
@@ -45,9 +61,13 @@ export async function takeLock(file: string): Promise<Lock | Holder> {
     utimes(file, now, now).catch(() => {})
   }, BEAT_MS)
   beat.unref()
+  if (held.size === 0) process.on('exit', dropLocks)
+  held.set(file, mine)
   return {
     async release() {
       clearInterval(beat)
+      if (held.get(file) === mine) held.delete(file)
+      if (held.size === 0) process.off('exit', dropLocks)
       if (await readFile(file, 'utf8').catch(() => '') === mine) await rm(file, { force: true }).catch(() => {})
     },
   }
