@@ -10,6 +10,7 @@ import { type ClassCount, countClasses } from './data/classes.ts'
 import { decodedShape } from './data/pictures.ts'
 import { UsageError } from './exit.ts'
 import type { Screen } from './screen.ts'
+import { countOf } from '../dsl/values.ts'
 
 export interface NetData {
   readonly name: string
@@ -76,7 +77,9 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
       throw new InputError(
         `${files.name} has no part for ${part}${
           part === 'validation' && keptBack !== undefined
-            ? `: the ${keptBack} samples that a training kept back by --validation are among those of --part train` : ''
+            ? `: the ${countOf(keptBack, 'sample')} that a training kept back by --validation ${
+              keptBack === 1 ? 'is' : 'are'
+            } among those of --part train` : ''
         }`,
       )
     const some = await few(found)
@@ -102,7 +105,9 @@ async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Pr
   if (validation === undefined) return data
   if (data.validation)
     throw new InputError(
-      `${data.name} has a part for validation, of ${data.validation.length} samples: leave out --validation, or move that part away`,
+      `${data.name} has a part for validation, of ${
+        countOf(data.validation.length, 'sample')
+      }: leave out --validation, or move that part away`,
     )
   const { rest, held } = await holdOut(data.train, validation, seed)
   const labelled = Object.values(data.train.fields).some(({ type, shape }) => type === 'i32' && shape.every((dim) => dim === 1))
@@ -112,7 +117,9 @@ async function keptBack(data: NetData, { validation, seed }: NetDataRequest): Pr
     validation: held,
     notes: [
       ...data.notes,
-      `${held.length} of ${data.train.length} samples${labelled ? ', of all classes,' : ''} are kept back for validation (seed ${seed})`,
+      `${held.length} of ${data.train.length} samples${labelled ? ', of all classes,' : ''} ${
+        held.length === 1 ? 'is' : 'are'
+      } kept back for validation (seed ${seed})`,
     ],
   }
 }

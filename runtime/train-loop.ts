@@ -1,3 +1,4 @@
+import { samplesOf } from '../bundle/plain.ts'
 import { BatchReader } from './batch-reader.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError, NonFiniteError } from '../bundle/errors.ts'
@@ -63,7 +64,9 @@ async function* run(
   const stepsPerEpoch = Math.floor(dataset.length / perStep)
   if (stepsPerEpoch < 1)
     throw new InputError(
-      `the dataset has ${dataset.length} samples, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
+      `the dataset has ${
+        samplesOf(dataset.length)
+      }, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
     )
   await refuseNoStatistics(executor, stats)
   const { from } = await executor.course.begin(plain, [...fields.values()], { ...options, stats }, () => executor.steps)

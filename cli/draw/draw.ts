@@ -5,6 +5,7 @@ import { showCount } from '../screen.ts'
 import { sceneOf } from './scene.ts'
 import { type Panel, svgOf } from './svg.ts'
 import { countBoxes, treeOf } from './tree.ts'
+import { countOf } from '../../dsl/values.ts'
 
 export interface DrawOptions {
   /** The depth to which blocks are opened. Default: as deep as leaves the picture legible. */
@@ -30,12 +31,12 @@ export function draw(net: NetSummary, { depth, kernels }: DrawOptions = {}): str
   })
   const panels = kernels?.map(({ title, bundle }) => {
     const { dispatches } = bundle.manifest.plans[WEBGPU]!.programs['infer']!
-    return panel(`${title}: ${dispatches.length} kernels`, kernelsByLayer(dispatches))
+    return panel(`${title}: ${countOf(dispatches.length, 'kernel')}`, kernelsByLayer(dispatches))
   }) ?? [panel('', () => [])]
   const { totals } = net
   return svgOf(
     net.name,
-    `${totals.layers} layers, ${showCount(totals.parameters)} parameters, ${showCount(totals.flops)} FLOPs a sample${
+    `${countOf(totals.layers, 'layer')}, ${showCount(totals.parameters)} parameters, ${showCount(totals.flops)} FLOPs a sample${
       kernels ? '; what has one color and number is one kernel of inference' : ''
     }`,
     panels,

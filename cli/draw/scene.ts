@@ -2,6 +2,7 @@ import type { NetSummary } from '../../compiler/summary.ts'
 import { type Family, familyOf, labelOf, parametersText, shapeText } from './labels.ts'
 import { type Layout, layered, type LayoutEdge, type LayoutNode } from './layered.ts'
 import type { Item } from './tree.ts'
+import { countOf } from '../../dsl/values.ts'
 
 /*
  * Boxes with their places: each block is laid out by itself, then stands as one box in the block around it. Edges that cross the border
@@ -173,7 +174,7 @@ function shapeOf(item: Item, inner: Scene | undefined, { net, kernelsOf }: Scene
   }
   const note = item.names.length === 1 ? item.names[0]! : `${item.names[0]} … ${item.names.at(-1)}`
   const head = TEXT * item.block.length + SMALL * note.length + 40 + (item.count > 1 ? 34 : 0)
-  const closed = inner ? '' : `${item.layers.length} layers${item.count > 1 ? ' each' : ''}`
+  const closed = inner ? '' : `${countOf(item.layers.length, 'layer')}${item.count > 1 ? ' each' : ''}`
   const bottom = [closed, foot].filter((text) => text !== '').join('  ·  ')
   return {
     ...base,

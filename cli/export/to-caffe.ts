@@ -9,6 +9,7 @@ import { showBytes } from '../screen.ts'
 import { refuseOthers } from '../outputs.ts'
 import { writeParts } from './files.ts'
 import type { Target } from './target.ts'
+import { countOf } from '../../dsl/values.ts'
 
 const weightsOf = (file: string): string => file.replace(/\.prototxt$/i, '.caffemodel')
 
@@ -45,7 +46,7 @@ export const toCaffe: Target = {
     } finally {
       for (const { draft } of drafts) await rm(draft, { force: true }).catch(() => {})
     }
-    screen.print(`${file}: ${net.name}, ${net.layers.length} layers`)
+    screen.print(`${file}: ${net.name}, ${countOf(net.layers.length, 'layer')}`)
     if (hasWeights) screen.print(`${weights}: its weights, ${showBytes(caffemodel.bytes)}`)
     screen.print(`  inputs   ${inputs.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ')}`)
     screen.print(`  outputs  ${outputs.join(', ')}`)

@@ -13,6 +13,7 @@ import { refuseOthers } from '../outputs.ts'
 import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
 import { isOurOnnx, refuseOpset } from './to-onnx.ts'
+import { countOf } from '../../dsl/values.ts'
 
 /** How far losses of a few steps may be from fusenet's own, over the largest: float32 in another order of additions. */
 const TOLERANCE = 1e-4
@@ -97,7 +98,9 @@ function tell(
   const isState = new Set(state)
   const fed = graph.inputs.filter(({ name }) => !isState.has(name))
   const results = graph.outputs.filter(({ name }) => !name.startsWith('next/'))
-  screen.print(`${file}: a step of ${bundle.manifest.name}, opset ${opset}, ${graph.nodes.length} nodes, ${showBytes(model.bytes)}`)
+  screen.print(
+    `${file}: a step of ${bundle.manifest.name}, opset ${opset}, ${countOf(graph.nodes.length, 'node')}, ${showBytes(model.bytes)}`,
+  )
   screen.print(`${start}: what it starts with, ${showBytes(first.model.bytes)}`)
   if (data !== undefined) screen.print(`${data}: its values; the two files stay in one folder under their names`)
   screen.print(`  feeds    ${fed.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ')}`)

@@ -12,6 +12,7 @@ import { type Screen, showBytes } from '../screen.ts'
 import { refuseOthers } from '../outputs.ts'
 import { writeParts } from './files.ts'
 import type { Target } from './target.ts'
+import { countOf } from '../../dsl/values.ts'
 
 /** How far outputs of a model may be from fusenet's own, over the largest value: float32 in another order of additions. */
 const TOLERANCE = 2e-5
@@ -85,7 +86,7 @@ function tell(
   besideFile: string | undefined,
 ): void {
   const shown = (values: typeof graph.inputs): string => values.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ')
-  screen.print(`${file}: ${bundle.manifest.name}, opset ${opset}, ${graph.nodes.length} nodes, ${showBytes(model.bytes)}`)
+  screen.print(`${file}: ${bundle.manifest.name}, opset ${opset}, ${countOf(graph.nodes.length, 'node')}, ${showBytes(model.bytes)}`)
   if (data && besideFile !== undefined)
     screen.print(`${besideFile}: its weights, ${showBytes(data.bytes)}; the two files stay in one folder under their names`)
   screen.print(`  inputs   ${shown(graph.inputs)}`)

@@ -20,6 +20,7 @@ import { Keeper } from './keeper.ts'
 import { otherData } from './resume.ts'
 import { stepOfFile } from './snapshots.ts'
 import { Watch } from './watch.ts'
+import { countOf } from '../../dsl/values.ts'
 
 /** One training from its first update, or its snapshot, to the test at the end. `first`: of several seeds, the one that is written. */
 export async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | Ended> {
@@ -75,7 +76,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
     const test = await testing(net, job.data.test, endings, (done) => bar.update(done, done)).finally(() => bar.stop())
     if (test === 'ended') return endings.afterTraining()
     screen.event({ event: 'test', step: net.steps, ...test })
-    screen.print(`${screen.colors.bold('test')} on ${test.count} samples: ${showMetrics(test)}`)
+    screen.print(`${screen.colors.bold('test')} on ${countOf(test.count, 'sample')}: ${showMetrics(test)}`)
     return { seed, steps: net.steps, ...trained, ...(chosen && { best: chosen }), test }
   } finally {
     endings?.close()
@@ -144,7 +145,7 @@ async function update(
   })
   if (!screen.json)
     screen.note(
-      `${manifest.name} (${manifest.style}) on ${data.name}: ${samples.length} samples, batch ${net.batch}, seed ${seed}${
+      `${manifest.name} (${manifest.style}) on ${data.name}: ${countOf(samples.length, 'sample')}, batch ${net.batch}, seed ${seed}${
         net.steps > 0 ? `, from step ${net.steps}` : ''
       }`,
     )
@@ -227,7 +228,9 @@ async function update(
     if (error instanceof NothingLeftError) {
       screen.event({ event: 'complete', step: net.steps })
       if (!screen.json)
-        screen.note(`nothing is left to do: this training is complete after ${net.steps} updates; --epochs or --steps makes it longer`)
+        screen.note(
+          `nothing is left to do: this training is complete after ${countOf(net.steps, 'update')}; --epochs or --steps makes it longer`,
+        )
       return { seconds: 0 }
     }
     if (error instanceof OtherTrainingError && job.resumed) throw otherData(job.resumed.path, data.name, error.contradictions)
@@ -238,7 +241,9 @@ async function update(
   if (net.steps > startedWith && stepOfFile(keeper.last ?? '') !== net.steps) await keepEnd(net, keeper, screen)
   const steps = net.steps - startedWith
   if (!screen.json)
-    screen.note(`${steps} steps in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`)
+    screen.note(
+      `${countOf(steps, 'step')} in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`,
+    )
   return { loss, seconds: seconds() }
 }
 

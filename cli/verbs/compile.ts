@@ -18,6 +18,7 @@ import { type Screen, showBytes } from '../screen.ts'
 import { readFrom } from '../tensors.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
+import { countOf } from '../../dsl/values.ts'
 
 export const compile: Verb = {
   name: 'compile',
@@ -77,9 +78,9 @@ export const compile: Verb = {
     const [first] = Object.values(manifest.plans)
     const dispatches = Object.fromEntries(held.map((name) => [name, first?.programs[name]?.dispatches.length ?? 0]))
     screen.print(
-      `${output}: ${manifest.name}, ${manifest.style}${manifest.memory ? `, memory ${manifest.memory}` : ''}, ${kernels} kernels, ${
-        showBytes(written.bytes)
-      }${bundle.weights ? ' with weights' : ', without weights'}`,
+      `${output}: ${manifest.name}, ${manifest.style}${manifest.memory ? `, memory ${manifest.memory}` : ''}, ${
+        countOf(kernels, 'kernel')
+      }, ${showBytes(written.bytes)}${bundle.weights ? ' with weights' : ', without weights'}`,
     )
     screen.table(['program', 'dispatches'], Object.entries(dispatches), [1])
     const fetched = 'stored' in written ? fetchedFor(written.stored, written.manifestBytes) : []

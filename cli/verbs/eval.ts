@@ -10,6 +10,7 @@ import { progress } from '../progress.ts'
 import { showMetric } from '../metrics.ts'
 import { showClasses } from '../per-class.ts'
 import type { Verb } from '../verb.ts'
+import { countOf } from '../../dsl/values.ts'
 
 export const evaluate: Verb = {
   name: 'eval',
@@ -49,7 +50,7 @@ export const evaluate: Verb = {
     if (best && !screen.json)
       screen.note(
         `its weights are those of epoch ${best.epoch}, the best by ${best.metric} of ${
-          best.keptBack === undefined ? best.part : `${best.keptBack} samples that the training kept back (--validation)`
+          best.keptBack === undefined ? best.part : `${countOf(best.keptBack, 'sample')} that the training kept back (--validation)`
         }: ${showMetric(best.metric, best.value)}`,
       )
     const part = options['part'] as 'test' | 'train' | 'validation' | undefined
@@ -80,7 +81,7 @@ export const evaluate: Verb = {
         for (const note of result.notes ?? []) screen.note(note)
         const seconds = (performance.now() - startedAt) / 1000
         screen.print(
-          `${data.name}${part ? `, ${part}` : ''}: ${result.count} samples on ${device.name}, ${
+          `${data.name}${part ? `, ${part}` : ''}: ${countOf(result.count, 'sample')} on ${device.name}, ${
             Math.round(result.count / Math.max(seconds, 1e-3))
           } images/s`,
         )

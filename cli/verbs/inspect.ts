@@ -16,6 +16,7 @@ import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
+import { countOf } from '../../dsl/values.ts'
 
 /** Plans by what they run on; how they store values is another option. */
 const SHOWN_PLANS = PLAN_KINDS.filter(({ storage }) => storage === 'f32').map(({ name }) => name)
@@ -212,7 +213,7 @@ async function emit(folder: string, bundle: Bundle, target: string, steps: reado
       await write(join(program.replace('/', '-'), `${String(i + 1).padStart(2, '0')}-${name}.txt`), text())
   }
   for (const [name, data] of bundle.files) await write(name, data)
-  screen.print(`wrote ${files.length} files to ${folder}`)
+  screen.print(`wrote ${countOf(files.length, 'file')} to ${folder}`)
   screen.result({ files })
   return EXIT.done
 }
@@ -226,7 +227,7 @@ function show(report: InspectReport, screen: Screen): void {
   )
   for (const [name, program] of Object.entries(report.programs)) {
     screen.print(
-      `\n${bold(name)}: ${program.kernels.length} kernels, ${showCount(program.flops)}FLOP${
+      `\n${bold(name)}: ${countOf(program.kernels.length, 'kernel')}, ${showCount(program.flops)}FLOP${
         program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''
       }, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${
         showBytes(program.lastingBytes)

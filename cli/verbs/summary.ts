@@ -3,6 +3,7 @@ import { netText } from '../net-text.ts'
 import { positiveInteger } from '../options.ts'
 import { showBytes, showCount } from '../screen.ts'
 import type { Verb } from '../verb.ts'
+import { countOf } from '../../dsl/values.ts'
 
 export const summary: Verb = {
   name: 'summary',
@@ -39,9 +40,9 @@ export const summary: Verb = {
     ], [3, 4])
     const samples = given === undefined || given === 1 ? 'a sample' : `${given} samples`
     screen.print(`
-${net.name}: ${totals.layers} layers, ${totals.parameters} parameters${totals.kept > 0 ? ` + ${totals.kept} running statistics` : ''}, ${
-      showBytes(totals.weightBytes)
-    } of weights
+${net.name}: ${countOf(totals.layers, 'layer')}, ${countOf(totals.parameters, 'parameter')}${
+      totals.kept > 0 ? ` + ${totals.kept} running statistics` : ''
+    }, ${showBytes(totals.weightBytes)} of weights
 ${showCount(totals.flops)} FLOPs to infer ${samples} (a multiplication and an addition are two)${
       totals.flopsOfLosses > 0 ? `, ${showCount(totals.flopsOfLosses)} more for losses and metrics` : ''
     }

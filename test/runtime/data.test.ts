@@ -73,6 +73,11 @@ test('a part is a window of a dataset', async () => {
   expect(() =>
     arrays({ a: { shape: [], type: 'f32', data: new Float32Array(3) }, b: { shape: [], type: 'f32', data: new Float32Array(2) } })
   ).toThrow(/b has 2 samples, a has 3/)
+  const columns = (a: number, b: number) => ({
+    a: { shape: [1], type: 'f32' as const, data: new Float32Array(a) },
+    b: { shape: [1], type: 'f32' as const, data: new Float32Array(b) },
+  })
+  expect(() => arrays(columns(3, 1))).toThrow(/b has 1 sample, a has 3/)
 })
 
 test('fields find their inputs by name, else by what fits', () => {

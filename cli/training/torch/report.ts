@@ -3,6 +3,7 @@ import type { BestEntry } from '../../../bundle/format.ts'
 import { showMetric, showMetrics } from '../../metrics.ts'
 import { type Progress, progress, sayLoss } from '../../progress.ts'
 import { type Screen, showDuration } from '../../screen.ts'
+import { countOf } from '../../../dsl/values.ts'
 
 /** What train.py tells, a line an event; the same as those of `fusenet train --json`. */
 export interface Told {
@@ -90,10 +91,14 @@ export class Report {
         )
         break
       case 'patience':
-        this.#line(`ended after step ${told.step}: no better for ${told.tests} tests`)
+        this.#line(`ended after step ${told.step}: no better for ${countOf(Number(told.tests), 'test')}`)
         break
       case 'complete':
-        this.#line(`nothing is left to do: this training is complete after ${told.step} updates; --epochs or --steps makes it longer`)
+        this.#line(
+          `nothing is left to do: this training is complete after ${
+            countOf(Number(told.step), 'update')
+          }; --epochs or --steps makes it longer`,
+        )
         break
       case 'done':
         this.result = told.runs![0]
@@ -115,7 +120,7 @@ export class Report {
     const seconds = (performance.now() - this.#began.at) / 1000
     if (!this.#screen.json && steps > 0)
       this.#screen.note(
-        `${steps} steps in ${showDuration(seconds)}, ${Math.round((steps * this.#perStep) / Math.max(seconds, 1e-3))} images/s`,
+        `${countOf(steps, 'step')} in ${showDuration(seconds)}, ${Math.round((steps * this.#perStep) / Math.max(seconds, 1e-3))} images/s`,
       )
   }
 
@@ -126,7 +131,7 @@ export class Report {
     this.#perEpoch = Math.max(1, Math.floor(told.samples! / this.#perStep))
     this.#began = { step: told.step!, at: performance.now() }
     this.#line(
-      `${told.net} on ${told.data}: ${told.samples} samples, batch ${told.batch}, seed ${told.seed}, ${
+      `${told.net} on ${told.data}: ${countOf(Number(told.samples), 'sample')}, batch ${told.batch}, seed ${told.seed}, ${
         told.processes! > 1 ? `${told.processes} processes of ` : ''
       }PyTorch ${this.#version} on ${told.device}${told.step! > 0 ? `, from step ${told.step}` : ''}`,
     )

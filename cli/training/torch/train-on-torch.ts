@@ -25,6 +25,7 @@ import { launch } from './launch.ts'
 import type { TorchRun } from './options.ts'
 import { findPython } from './python.ts'
 import { Report, type Told } from './report.ts'
+import { countOf } from '../../../dsl/values.ts'
 
 /** Options that train.py spells as the verb does. */
 const PASSED = [
@@ -120,7 +121,7 @@ export async function trainOnTorch(
     })
     await writeBundle(result.best ? { ...weighed, manifest: { ...weighed.manifest, best: result.best } } : weighed, output)
     screen.print(`wrote ${output}${result.best ? `, with the weights of epoch ${result.best.epoch}` : ''}`)
-    screen.print(`${screen.colors.bold('test')} on ${result.test.count} samples: ${showMetrics(result.test)}`)
+    screen.print(`${screen.colors.bold('test')} on ${countOf(result.test.count, 'sample')}: ${showMetrics(result.test)}`)
     screen.event({ event: 'done', device: 'torch', torch: python.version, processes: run.processes, runs: [result], bundle: output })
     return EXIT.done
   } finally {
