@@ -10,7 +10,7 @@ import { type ClassCount, countClasses } from './data/classes.ts'
 import { decodedShape } from './data/pictures.ts'
 import { UsageError } from './exit.ts'
 import type { Screen } from './screen.ts'
-import { countOf } from '../dsl/values.ts'
+import { countOf } from '../bundle/plain.ts'
 
 export interface NetData {
   readonly name: string

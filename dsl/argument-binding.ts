@@ -3,7 +3,8 @@ import { argumentMend, usage } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
-import { countOf, listed } from './values.ts'
+import { countOf } from '../bundle/plain.ts'
+import { listed } from './values.ts'
 
 /** A call's arguments as they are written, without the tensors in front. */
 export interface Given {

@@ -3,7 +3,8 @@ import type { DefinedBlock } from './definitions.ts'
 import { nearest } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import type { Fed } from './tensors.ts'
-import { countOf, type Evaluated } from './values.ts'
+import { countOf } from '../bundle/plain.ts'
+import type { Evaluated } from './values.ts'
 
 /** The values that a call gives to the parameters of a block. */
 export interface BlockArguments {

@@ -3,7 +3,8 @@ import type { Call, Expression } from './ast.ts'
 import type { ValueRef } from './program.ts'
 import { type Attributes, NUMBERS, type Signature } from './signature.ts'
 import type { Span } from './source.ts'
-import { countOf, describe, type Evaluated } from './values.ts'
+import { countOf } from '../bundle/plain.ts'
+import { describe, type Evaluated } from './values.ts'
 
 /** The value in front of `->`. */
 export interface Fed {

@@ -33,8 +33,6 @@ export interface Binding {
   readonly span: Span
 }
 
-export const countOf = (count: number, noun: string): string => (count === 0 ? `no ${noun}s` : `${count} ${noun}${count === 1 ? '' : 's'}`)
-
 /** `a`, `a and b`, `a, b and c`. */
 export const listed = (words: readonly string[], joint = 'and'): string =>
   words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} ${joint} ${words.at(-1)!}`

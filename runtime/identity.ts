@@ -1,4 +1,4 @@
-import { samplesOf } from '../bundle/plain.ts'
+import { countOf } from '../bundle/plain.ts'
 import type { Dataset } from './data/dataset.ts'
 import { sha256Of } from '../bundle/digest.ts'
 import { InputError } from '../bundle/errors.ts'
@@ -91,7 +91,7 @@ export function sameData(a: DataIdentity, b: DataIdentity): boolean {
 
 /** The shortest description of the data that tells them from the others. */
 function showData(data: DataIdentity, other: DataIdentity): string {
-  const parts = [samplesOf(data.samples)]
+  const parts = [countOf(data.samples, 'sample')]
   if (data.fields !== other.fields) parts.push(`of ${data.fields}`)
   if (data.samples === other.samples && data.fields === other.fields) parts.push(`with fingerprint ${data.fingerprint}`)
   return parts.join(' ')

@@ -3,7 +3,7 @@ import { InputError } from '../bundle/errors.ts'
 import type { InputEntry } from '../bundle/format.ts'
 import { flatten } from './lists.ts'
 import { didYouMean } from '../bundle/nearest.ts'
-import { plain, say, samplesOf } from '../bundle/plain.ts'
+import { plain, say, countOf } from '../bundle/plain.ts'
 import { elementCount, showShape } from '../bundle/sizes.ts'
 
 /** Values of a float32 input: typed arrays, plain numbers, or nested lists in the input's shape. */
@@ -91,7 +91,7 @@ function lengthProblem(input: InputEntry, array: Numbers, batch: number): string
   if (array.length === wanted) return undefined
   const sample = elementCount(input.shape)
   const samples = array.length / sample
-  const has = input.shape[0] === 'n' && Number.isInteger(samples) ? samplesOf(samples) : `${array.length} numbers`
+  const has = input.shape[0] === 'n' && Number.isInteger(samples) ? countOf(samples, 'sample') : `${array.length} numbers`
   return `${showShape(input.shape)} takes ${wanted} numbers at batch ${batch}, here are ${has}`
     + (input.shape[0] === 'n' && Number.isInteger(samples) && samples > 0 ? `: open the net with batch ${samples}` : '')
 }

@@ -1,4 +1,4 @@
-import { samplesOf } from '../bundle/plain.ts'
+import { countOf } from '../bundle/plain.ts'
 import { BatchReader } from './batch-reader.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
 import { InputError, NonFiniteError } from '../bundle/errors.ts'
@@ -65,7 +65,7 @@ async function* run(
   if (stepsPerEpoch < 1)
     throw new InputError(
       `the dataset has ${
-        samplesOf(dataset.length)
+        countOf(dataset.length, 'sample')
       }, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
     )
   await refuseNoStatistics(executor, stats)

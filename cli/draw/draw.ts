@@ -5,7 +5,7 @@ import { showCount } from '../screen.ts'
 import { sceneOf } from './scene.ts'
 import { type Panel, svgOf } from './svg.ts'
 import { countBoxes, treeOf } from './tree.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 export interface DrawOptions {
   /** The depth to which blocks are opened. Default: as deep as leaves the picture legible. */

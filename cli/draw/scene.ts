@@ -2,7 +2,7 @@ import type { NetSummary } from '../../compiler/summary.ts'
 import { type Family, familyOf, labelOf, parametersText, shapeText } from './labels.ts'
 import { type Layout, layered, type LayoutEdge, type LayoutNode } from './layered.ts'
 import type { Item } from './tree.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 /*
  * Boxes with their places: each block is laid out by itself, then stands as one box in the block around it. Edges that cross the border

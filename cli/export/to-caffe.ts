@@ -9,7 +9,7 @@ import { showBytes } from '../screen.ts'
 import { refuseOthers } from '../outputs.ts'
 import { writeParts } from './files.ts'
 import type { Target } from './target.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 const weightsOf = (file: string): string => file.replace(/\.prototxt$/i, '.caffemodel')
 

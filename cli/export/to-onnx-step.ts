@@ -13,7 +13,7 @@ import { refuseOthers } from '../outputs.ts'
 import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
 import { isOurOnnx, refuseOpset } from './to-onnx.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 /** How far losses of a few steps may be from fusenet's own, over the largest: float32 in another order of additions. */
 const TOLERANCE = 1e-4

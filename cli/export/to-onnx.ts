@@ -12,7 +12,7 @@ import { type Screen, showBytes } from '../screen.ts'
 import { refuseOthers } from '../outputs.ts'
 import { writeParts } from './files.ts'
 import type { Target } from './target.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 /** How far outputs of a model may be from fusenet's own, over the largest value: float32 in another order of additions. */
 const TOLERANCE = 2e-5

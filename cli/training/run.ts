@@ -20,7 +20,7 @@ import { Keeper } from './keeper.ts'
 import { otherData } from './resume.ts'
 import { stepOfFile } from './snapshots.ts'
 import { Watch } from './watch.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 /** One training from its first update, or its snapshot, to the test at the end. `first`: of several seeds, the one that is written. */
 export async function trainOnce(job: Job, seed: number, device: Device, screen: Screen, first: boolean): Promise<Result | Ended> {

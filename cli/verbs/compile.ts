@@ -18,7 +18,7 @@ import { type Screen, showBytes } from '../screen.ts'
 import { readFrom } from '../tensors.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 export const compile: Verb = {
   name: 'compile',

@@ -10,7 +10,7 @@ import { progress } from '../progress.ts'
 import { showMetric } from '../metrics.ts'
 import { showClasses } from '../per-class.ts'
 import type { Verb } from '../verb.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 export const evaluate: Verb = {
   name: 'eval',

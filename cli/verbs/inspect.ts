@@ -16,7 +16,7 @@ import { type Screen, showBytes, showCount } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 /** Plans by what they run on; how they store values is another option. */
 const SHOWN_PLANS = PLAN_KINDS.filter(({ storage }) => storage === 'f32').map(({ name }) => name)

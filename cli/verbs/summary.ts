@@ -3,7 +3,7 @@ import { netText } from '../net-text.ts'
 import { positiveInteger } from '../options.ts'
 import { showBytes, showCount } from '../screen.ts'
 import type { Verb } from '../verb.ts'
-import { countOf } from '../../dsl/values.ts'
+import { countOf } from '../../bundle/plain.ts'
 
 export const summary: Verb = {
   name: 'summary',

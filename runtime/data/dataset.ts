@@ -1,7 +1,7 @@
 import { InputError } from '../../bundle/errors.ts'
 import type { DataType } from '../../bundle/format.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
-import { isNamed, plain, say, samplesOf } from '../../bundle/plain.ts'
+import { isNamed, plain, say, countOf } from '../../bundle/plain.ts'
 import { sha256Of } from '../../bundle/digest.ts'
 import { sha256 } from '../loading/seal.ts'
 import { turns } from '../next-task.ts'
@@ -67,7 +67,7 @@ export function arrays(columns: Readonly<Record<string, Column>>): Dataset {
   names.forEach((name, i) => {
     if (!Number.isInteger(lengths[i]))
       throw new InputError(`${name}: ${columns[name]!.data.length} numbers are no multiple of ${showShape(columns[name]!.shape)}`)
-    if (lengths[i] !== length) throw new InputError(`${name} has ${samplesOf(lengths[i]!)}, ${names[0]} has ${length}`)
+    if (lengths[i] !== length) throw new InputError(`${name} has ${countOf(lengths[i]!, 'sample')}, ${names[0]} has ${length}`)
   })
   const dataset: Dataset = {
     length,

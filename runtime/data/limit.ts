@@ -1,6 +1,6 @@
 import { permutation } from '../random.ts'
 import { InputError } from '../../bundle/errors.ts'
-import { say, samplesOf } from '../../bundle/plain.ts'
+import { say, countOf } from '../../bundle/plain.ts'
 import { checkDataset, type Dataset, select } from './dataset.ts'
 
 /** The labels of a dataset's first field that has one label a sample; undefined where there is none. */
@@ -31,7 +31,7 @@ export async function holdOut(dataset: Dataset, share: number, seed = 1): Promis
   if (!isShare(share)) throw new InputError(`holdOut takes a share between 0 and 1, or a number of samples from 2 on, not ${say(share)}`)
   const { length } = dataset
   const count = share < 1 ? Math.max(1, Math.round(share * length)) : share
-  if (count >= length) throw new InputError(`${count} of ${samplesOf(length)} cannot be kept back: none would be left`)
+  if (count >= length) throw new InputError(`${count} of ${countOf(length, 'sample')} cannot be kept back: none would be left`)
   const held = await chosen(dataset, count, seed, 1)
   const out = new Set(held)
   return { held: select(dataset, held), rest: select(dataset, Array.from({ length }, (_, i) => i).filter((i) => !out.has(i))) }

@@ -4,7 +4,7 @@ import { InputError } from '../../bundle/errors.ts'
 import type { InputEntry } from '../../bundle/format.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import { checkOptions, flag, oneOf, type Rule, text } from '../../bundle/options.ts'
-import { isNamed, say, samplesOf } from '../../bundle/plain.ts'
+import { isNamed, say, countOf } from '../../bundle/plain.ts'
 import { type Dataset, select } from './dataset.ts'
 import { type DataEntry, type DataFiles, type DataOptions, isTest, TEST_EVERY } from './node/data-files.ts'
 import { fieldFilesOf, isFieldFile, readFieldFiles } from './node/field-files.ts'
@@ -185,7 +185,7 @@ async function readFiles(text: string, testText: string | undefined, options: Da
   const test = indices.filter(isTest)
   if (test.length === 0)
     throw new InputError(
-      `${text} has ${samplesOf(all.length)}, too few to keep one in ${TEST_EVERY} for testing: name others by --test-data`,
+      `${text} has ${countOf(all.length, 'sample')}, too few to keep one in ${TEST_EVERY} for testing: name others by --test-data`,
     )
   notes.push(`${text} has no test part: every fifth sample is kept for testing`)
   return { name: text, train: select(all, indices.filter((i) => !isTest(i))), test: select(all, test), notes }

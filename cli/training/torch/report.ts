@@ -3,7 +3,7 @@ import type { BestEntry } from '../../../bundle/format.ts'
 import { showMetric, showMetrics } from '../../metrics.ts'
 import { type Progress, progress, sayLoss } from '../../progress.ts'
 import { type Screen, showDuration } from '../../screen.ts'
-import { countOf } from '../../../dsl/values.ts'
+import { countOf } from '../../../bundle/plain.ts'
 
 /** What train.py tells, a line an event; the same as those of `fusenet train --json`. */
 export interface Told {

@@ -25,7 +25,7 @@ import { launch } from './launch.ts'
 import type { TorchRun } from './options.ts'
 import { findPython } from './python.ts'
 import { Report, type Told } from './report.ts'
-import { countOf } from '../../../dsl/values.ts'
+import { countOf } from '../../../bundle/plain.ts'
 
 /** Options that train.py spells as the verb does. */
 const PASSED = [
