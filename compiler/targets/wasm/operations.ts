@@ -2,7 +2,7 @@ import type { Operand } from '../../codegen/kernel-function.ts'
 import type { Code } from './code.ts'
 import { SCALAR, VECTOR } from './instructions.ts'
 import type { Locals } from './locals.ts'
-import { type Keep, MATH, type MathName, writeOut } from './math.ts'
+import { type Keep, MATH, type MathName, SHORT, writeOut } from './math.ts'
 import type { PlainOp } from './opcodes.ts'
 import { lanesOfArguments } from './uses.ts'
 
@@ -13,13 +13,15 @@ export class Operations {
   private readonly code: Code
   private readonly locals: Locals
   private readonly firstMath: number
+  private readonly callsNone: boolean
   private readonly value: (operand: Operand, lanes: 1 | 4) => void
 
-  /** `firstMath` is the index of the first function of `math.ts`; `value` leaves an operand on the stack. */
-  constructor(code: Code, locals: Locals, firstMath: number, value: (operand: Operand, lanes: 1 | 4) => void) {
+  /** `firstMath` is the index of the first function of `math.ts`; with `callsNone` vectors take none of them; `value` leaves an operand on the stack. */
+  constructor(code: Code, locals: Locals, firstMath: number, callsNone: boolean, value: (operand: Operand, lanes: 1 | 4) => void) {
     this.code = code
     this.locals = locals
     this.firstMath = firstMath
+    this.callsNone = callsNone
     this.value = value
   }
 
@@ -101,10 +103,10 @@ export class Operations {
       case 'erf':
       case 'log':
       case 'pow':
-        if (lanes === 4) return this.writeOut(op, args)
+        if (lanes === 4 && (this.callsNone || SHORT.has(op))) return this.writeOut(op, args)
         for (const arg of args) this.value(arg, 4)
         this.math(op)
-        code.lane('f32x4.extract_lane', 0)
+        if (lanes === 1) code.lane('f32x4.extract_lane', 0)
         return
     }
     if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)

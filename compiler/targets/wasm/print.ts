@@ -14,7 +14,7 @@ import { Values } from './values.ts'
 export interface PrintOptions {
   /** Index of the first function of `math.ts`. */
   readonly math: number
-  /** For engines that join neighbouring vectors: pairs of stores have nothing between them. */
+  /** For engines that join neighbouring vectors: pairs of stores have nothing between them, and no function of vectors is called. */
   readonly inPairs?: true
 }
 
@@ -64,7 +64,7 @@ class Printer {
     this.options = options
     this.code = new Code({ inFull: options.inPairs === true })
     this.locals = new Locals(this.code, this.uses)
-    this.values = new Values(kernel, this.code, this.locals, this.uses, options.math)
+    this.values = new Values(kernel, this.code, this.locals, this.uses, options.math, options.inPairs === true)
   }
 
   print(): WasmFunction {

@@ -20,14 +20,14 @@ export class Values {
   private readonly locals: Locals
   private readonly operations: Operations
 
-  /** `math`: the index of the first function of `math.ts`. */
-  constructor(kernel: KernelFunction, code: Code, locals: Locals, uses: Uses, math: number) {
+  /** `math`: the index of the first function of `math.ts`. `callsNone`: all of them are written out. */
+  constructor(kernel: KernelFunction, code: Code, locals: Locals, uses: Uses, math: number, callsNone: boolean) {
     this.kernel = kernel
     this.code = code
     this.locals = locals
     const print = (operand: Operand, lanes: 1 | 4): void => this.print(operand, lanes)
     this.accesses = new Accesses(kernel, code, locals, uses, print)
-    this.operations = new Operations(code, locals, math, print)
+    this.operations = new Operations(code, locals, math, callsNone, print)
   }
 
   /** Leaves how many points an axis has on the stack. */
