@@ -24,7 +24,9 @@ function tryFuse(node: KernelNode, program: KernelProgram, context: FusionContex
   const { name } = node.equation
   const { at, terms, into } = node.equation.sums!
   if (isUnfused(node.equation, context)) return `${name} is of style split`
-  const isHere = (e: Load): boolean => e.at.length === at.length && e.at.every((index, d) => isAxis(index, at[d]!))
+  // A slice of the source from 0 on has the places of its points, too, but not all of them; nor has a frame around it.
+  const isHere = ({ at: place, tensor: { shape } }: Load): boolean =>
+    place.length === at.length && place.every((index, d) => isAxis(index, at[d]!) && shape[d] === at[d]!.extent)
   const loads = terms.flatMap((term) => walk(term)).filter((e) => e.kind === 'load')
   const made = [...new Set(loads.map((e) => e.tensor))].map((t) => ({ tensor: t, at: madeAt(t, program, context) }))
   const maps = made.filter((m) => m.at >= 0 && m.tensor.shape.length === at.length && isBatched(m.tensor.shape))

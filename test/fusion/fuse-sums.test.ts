@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { FusionContext } from '../../compiler/fusion/kernel-pass.ts'
 import { axis } from '../../compiler/ir/affine.ts'
 import { equation, type Equation, store } from '../../compiler/ir/equation.ts'
-import { load, mul } from '../../compiler/ir/expression.ts'
+import { guard, load, mul, within } from '../../compiler/ir/expression.ts'
 import { tensor } from '../../compiler/ir/tensor.ts'
 import { sumsEquations } from '../../compiler/ops/batch-reduction.ts'
 import { conv, each, expectSameValues, fuse, map, namesOf, relu, remarksOf } from './hand-built.ts'
@@ -59,6 +59,16 @@ describe('refuses', () => {
     terms: (at) => [load(y, at[0]!, at[1]!, at[2]!, 0)],
     stores: (at, [first]) => [store(dBeta, at, first!)],
   })
+  const sumsOfPart = (of: typeof y, channels: number): Equation[] =>
+    sumsEquations({
+      name: 'sums',
+      layers: ['bn'],
+      shape: ['n', channels, 4, 4],
+      kept: [1],
+      terms: (at) => [guard([within(at[1]!, of.shape[1] as number)], load(of, ...at))],
+      stores: (at, [first]) => [store(tensor('d', [channels]), at, first!)],
+    })
+  const [narrow, wide] = [map('narrow', 1), map('wide', 3)]
   const scaledSums = sumsEquations({
     name: 'sums',
     layers: ['bn'],
@@ -79,6 +89,18 @@ describe('refuses', () => {
       'sums.partial needs k, which is made after y',
     ],
     ['another place than the one that is stored', [conv(y, x), ...shifted], {}, 'sums.partial does not read y point by point'],
+    [
+      'a map that is the first channels of what is summed up, as the gradient of a slice is',
+      [conv(narrow, x), ...sumsOfPart(narrow, 2)],
+      {},
+      'sums.partial does not read narrow point by point',
+    ],
+    [
+      'the first channels of a map, as the gradient by what is concatenated is',
+      [conv(wide, x), ...sumsOfPart(wide, 2)],
+      {},
+      'sums.partial does not read wide point by point',
+    ],
     ['what a target takes no sums of', equations, { statisticsBlock: () => 'y works alone' }, 'y works alone'],
     [
       'blocks of one element',

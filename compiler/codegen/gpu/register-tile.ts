@@ -55,20 +55,20 @@ function ratedTiles(e: Equation, { input, main, nAxes, mAxes }: GemmAxes, model:
   const alongFirst = along(first, first ? sizesFor(first, model.nTile) : [1])
   const alongSeconds = seconds.map((second) => ({ second, sizes: along(second, second ? sizesFor(second, 8).filter((t) => t > 1) : [1]) }))
   const tiles: RatedTile[] = []
-  for (const mSize of mAxis ? sizesFor(mAxis, model.mTile) : [1]) {
-    const mWaste = tailWaste(mAxis, mSize)
+  // The M-axis may lie in a block, too: in the gradient of an inner product by its input it is an axis of the map.
+  for (const m of along(mAxis, mAxis ? sizesFor(mAxis, model.mTile) : [1])) {
     for (const { second, sizes } of alongSeconds) {
       for (const one of alongFirst) {
         // Otherwise a second axis is tiled only where the tile has the whole of the first: each row has guards of its own.
         if (!model.partsOfRows && second && one.size !== first?.extent && first?.extent !== 'n') continue
         for (const two of sizes) {
-          const points = mSize * one.size * two.size
-          if (points > model.accumulators || invocations / (one.parts * two.parts) > WORKGROUP_INVOCATIONS) continue
-          const waste = mWaste * one.waste * two.waste
-          const loads = mSize + weights.inputLoad * (one.loads * two.loads)
+          const points = m.size * one.size * two.size
+          if (points > model.accumulators || invocations / (m.parts * one.parts * two.parts) > WORKGROUP_INVOCATIONS) continue
+          const waste = m.waste * one.waste * two.waste
+          const loads = m.size + weights.inputLoad * (one.loads * two.loads)
           const raggedEdge = waste > 1 ? weights.raggedEdge : 1
           tiles.push({
-            sizes: [[mAxis, mSize], [second, two.size], [first, one.size]],
+            sizes: [[mAxis, m.size], [second, two.size], [first, one.size]],
             points,
             cost: waste ** weights.wasteExponent * raggedEdge * (1 + (weights.loadWeight * loads) / points),
           })
