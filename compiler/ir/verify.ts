@@ -120,6 +120,8 @@ class Verifier {
           this.form(g.at, bound)
           if (!(g.kind === 'within' ? isExtent(g.extent) : isExtent(g.by))) this.report(`has a guard without a bound`)
         }
+        // Nothing is loaded then: the first element of a map with a frame, say, which is 0.
+        if (e.guards.some(neverHolds)) return
         return this.value(e.value, bound, [...guards, ...e.guards], new Set())
       case 'reduce':
         return this.value(e.body, this.bind(bound, e.axes), guards, new Set())
@@ -185,6 +187,13 @@ class Verifier {
 const isExtent = (extent: Extent): boolean => {
   const count = typeof extent === 'object' ? extent.chunks : extent
   return count === 'n' || (Number.isInteger(count) && count >= 1)
+}
+
+/** Whether no point meets a guard, where that can be shown. */
+function neverHolds(g: Guard): boolean {
+  const { min, max } = rangeOf(g.at)
+  if (g.kind === 'divides') return min === max && min % g.by !== 0
+  return max < 0 || (typeof g.extent === 'number' && min >= g.extent)
 }
 
 /** Whether an index takes values outside a dimension, where that can be shown. The batch is as large as it needs to be. */

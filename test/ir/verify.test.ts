@@ -29,6 +29,13 @@ test('sound: a padded convolution, alone and with statistics in blocks', () => {
   expect(verifyEquation(equation('update', [], at, [store(y, at, add(load(y, n, c, h), 1))]))).toEqual([])
 })
 
+test('sound: an element of the frame of a padded map, which no point loads', () => {
+  const frame = (place: number, column: number): Equation => stores(store(y, at, guard([within(place, 4)], load(x, n, c, column))))
+  expect(verifyEquation(frame(-1, -1))).toEqual([])
+  expect(verifyEquation(frame(4, 4))).toEqual([])
+  expect(verifyEquation(frame(3, 4))).toEqual(['conv reaches beyond dimension 2 of x'])
+})
+
 describe('a planted fault', () => {
   const z = axis('z', 2)
   test.each<[string, Equation, string]>([
