@@ -170,7 +170,7 @@ class Verifier {
     )
       return this.report(`takes ${what} in blocks that are not along all axes but one`)
     for (const { axis: a, size } of blocks)
-      if (!isExtent(size) || size > (typeof a.extent === 'number' ? a.extent : 1))
+      if (!isExtent(size) || size > (typeof a.extent === 'number' ? a.extent + OVERHANG : 1))
         this.report(`takes ${what} in blocks of ${size} along ${a.name}`)
     const counts = blocks.map(({ axis: a, size }) => (typeof a.extent === 'number' ? Math.ceil(a.extent / size) : a.extent))
     const values = side.kind === 'sums' ? side.terms.length : 4
@@ -183,6 +183,9 @@ class Verifier {
     for (const term of side.terms) this.value(term, bound, [], new Set())
   }
 }
+
+/** By how much a block of statistics may be longer than its axis: it consists of tiles of up to four points, and the last may hang over. */
+const OVERHANG = 3
 
 const isExtent = (extent: Extent): boolean => {
   const count = typeof extent === 'object' ? extent.chunks : extent

@@ -96,10 +96,12 @@ class Kernels {
     this.results = this.numbers(request.results)
     const results = new Set(this.results)
     this.values.forEach((value, v) => {
-      // What updates something in place is not done twice.
-      const repeatable = this.makers[v]!.every((at) =>
-        at < this.forward && !this.reads[at]!.includes(v) && !writes(steps[at]!.equation).some((t) => this.root(t).storage)
-      )
+      // What updates something in place is not done twice; nor is what a kernel gathers as it stores.
+      const repeatable = this.makers[v]!.every((at) => {
+        const { equation } = steps[at]!
+        return at < this.forward && !this.reads[at]!.includes(v) && !writes(equation).some((t) => this.root(t).storage) &&
+          !equation.sides.some(({ partials }) => this.root(partials) === value)
+      })
       if (repeatable && !results.has(v) && isBatched(value.shape)) this.candidates.push(v)
     })
     this.candidates.sort((a, b) => this.makers[a]![0]! - this.makers[b]![0]!)

@@ -26,6 +26,7 @@ test.each([
   'slice(x -> conv(3, 1) -> batch_norm, 2, 0, 5) -> conv(2, 3)',
   'concat(x -> conv(3, 1) -> batch_norm, x -> conv(2, 1) -> batch_norm) -> conv(2, 3)',
   'x -> mul(0.5) -> pad([0, 1]) -> batch_norm',
+  'x -> pad(5) -> conv(2, 1) -> batch_norm',
 ])('and where parts of maps are read, or frames around them: %s', (layers) => {
   const text = `net t {
     input x: f32[4, 8, 8]

@@ -23,6 +23,8 @@ const terms = [load(y, n, c, h)]
 test('sound: a padded convolution, alone and with statistics in blocks', () => {
   expect(verifyEquation(conv)).toEqual([])
   expect(verifyEquation(carrying, 4)).toEqual([])
+  const tiles = { blocks: [{ axis: n, size: 1 }, { axis: h, size: 6 }], partials: tensor('partials', ['n', 1, 2, 4]) }
+  expect(verifyEquation(withSide(tiles))).toEqual([])
   const axes = [axis('n', 'n'), axis('c', 2), axis('h', 4)]
   const sums = { at: axes, terms: [mul(load(y, ...axes), load(x, ...axes))], partials: tensor('sums', ['n', 2, 2, 1]) }
   expect(verifyEquation(withSide({ kind: 'sums', ...sums }))).toEqual([])
@@ -72,6 +74,11 @@ describe('a planted fault', () => {
       'blocks along too few axes',
       withSide({ blocks: [{ axis: n, size: 1 }] }),
       'conv takes the moments of y in blocks that are not along all axes but one',
+    ],
+    [
+      'blocks that are more than a tile longer than their axis',
+      withSide({ blocks: [{ axis: n, size: 1 }, { axis: h, size: 8 }], partials: tensor('partials', ['n', 1, 2, 4]) }),
+      'conv takes the moments of y in blocks of 8 along h',
     ],
     [
       'blocks of several images',

@@ -112,3 +112,27 @@ describe('the peak of a training step of 32 images', () => {
     expect(scratch(text, 'merged', 'fast')).toBeLessThanOrEqual(0.6 * activations(text))
   })
 })
+
+// Its map is read late, and statistics of each sample are of the batch's size: they might be let go, but not what a kernel gathered for them.
+test.each(['webgpu', 'wasm'])('what a kernel gathers as it stores is kept: %s', (target) => {
+  const text = `net gathered {
+    input image: f32[6, 8, 7]
+    input label: class[3]
+    normalized = image -> batch_norm
+    z = add(normalized -> reshape([1, 48, 7]) -> fc(5), image -> deconv(3, 3) -> fc(5)) -> fc(3) as head
+    loss = softmax_loss(z, label)
+    loss l2 = sum(normalized -> group_norm(2) -> tanh -> pow(2), weight: 0.05)
+  }
+  train {
+    solver sgd(lr: 0.01)
+    batch 2
+  }`
+  let computed = ''
+  const watch = (_program: string, step: string, show: () => string): void => {
+    // Kernels that read what nothing has written, or store nothing, are a fault that showing them tells.
+    if (step === 'recompute') computed += show()
+  }
+  compile(text, { targets: [target], memory: 'small', programs: ['gradients'], freeze: ['*', '!head'], watch })
+  expect(computed).toContain('.again')
+  expect(computed).not.toContain('moments.partials.again')
+})
