@@ -39,6 +39,9 @@ export const PLAN_KINDS: readonly PlanKind[] = [
   kind(SOFTWARE_PLAN, WEBGPU, 'texts', { software: true }),
 ]
 
+/** Names of the targets of a compilation, each of which writes the plan of its name. */
+export const TARGET_NAMES: readonly string[] = PLAN_KINDS.map(({ name }) => name)
+
 interface DeviceKind {
   readonly name: string
   readonly software: boolean

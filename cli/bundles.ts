@@ -166,7 +166,7 @@ export function otherLowering(
 
 export async function readNet(path: string, options: Omit<NetOptions, 'schedules'>): Promise<NetSource> {
   if (!path.endsWith('.net')) return netOf(await readBundleFolder(path, options.weights), options.weights, options.partial)
-  const { check } = await import('../compiler/index.ts')
+  const { check } = await import('../compiler/check.ts')
   const main = await readSource(path)
   const { style, screen, batch } = options
   const diagnostics = check(main, { style, readImport, batch })

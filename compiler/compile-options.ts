@@ -3,9 +3,9 @@ import { InputError } from '../bundle/errors.ts'
 import type { Memory, Storage, Style } from '../bundle/format.ts'
 import { batchRule, call, checkOptions, flag, list, oneOf, type Rule, text } from '../bundle/options.ts'
 import { isNamed, say } from '../bundle/plain.ts'
+import { TARGET_NAMES } from '../bundle/plans.ts'
 import type { Watch } from './steps.ts'
 import type { Schedules } from './targets/target.ts'
-import { TARGET_NAMES } from './targets/targets.ts'
 
 export interface CompileOptions {
   /** The name under which errors speak of a text. Default `<text>`. */

@@ -1,8 +1,9 @@
-import { TARGET_NAMES, chooseTargets, DEFAULT_TARGET } from './targets/targets.ts'
+import { chooseTargets, DEFAULT_TARGET } from './targets/targets.ts'
 import { type CompileOptions, type InspectOptions, checkCompile, checkInspect } from './compile-options.ts'
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Source } from '../dsl/source.ts'
 import type { Bundle } from '../bundle/format.ts'
+import { TARGET_NAMES } from '../bundle/plans.ts'
 import { problemsOf } from '../bundle/validate/problems.ts'
 import { CompileError } from './compile-error.ts'
 import { choosePrograms, noneOf, PROGRAM_NAMES, programProblems, unknownNames } from './front-end/choose-programs.ts'
@@ -43,13 +44,6 @@ export function inspect(source: string | Source, options: InspectOptions = {}): 
   checkInspect(source, options)
   const { target = DEFAULT_TARGET.name, ...rest } = options
   return inspectManifest(compile(source, { estimates: true, ...rest, targets: [target] }).manifest, target, rest.batch ?? 1)
-}
-
-/** Errors and warnings of a text; nothing else. */
-export function check(source: string | Source, options: CompileOptions = {}): readonly Diagnostic[] {
-  checkCompile('check', source, options)
-  const { diagnostics } = frontEnd(source, options)
-  return diagnostics
 }
 
 export interface Compiled<Result> {

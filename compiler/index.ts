@@ -1,7 +1,8 @@
 /** The compiler: `.net` text to bundles. A pure function of text and options; no device, no file. */
-export { check, compile } from './compile.ts'
+export { check } from './check.ts'
+export { compile } from './compile.ts'
 export type { CompileOptions } from './compile-options.ts'
-export { TARGET_NAMES } from './targets/targets.ts'
+export { TARGET_NAMES } from '../bundle/plans.ts'
 export { DEFAULT_PROGRAMS, PROGRAM_NAMES } from './front-end/choose-programs.ts'
 export { CompileError } from './compile-error.ts'
 export { inspect } from './compile.ts'

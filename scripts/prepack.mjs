@@ -1,20 +1,35 @@
 /**
  * `npm pack` and `npm publish` call this: it makes `dist` anew as it is shipped. The runtime is joined as by every build (join-runtime.mjs);
- * compiler and command, which nobody takes apart, become a file each, and modules that nothing asks for go: hundreds of small files take twice
- * their size on a disk. Comments are left out (declarations keep them: editors show those), and so are the
+ * compiler, readers and writers of foreign models, and command, which nobody takes apart, become few files: an engine reads a file whole before it
+ * runs any of it, so one holds what is wanted together. Modules that nothing asks for go. Hundreds of small files take twice their size on a disk.
+ * Comments are left out (declarations keep them: editors show those), and so are the
  * declarations that no entry of the package reaches.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { checkNode, install, node, root } from './steps.mjs'
 
 const dist = join(root, 'dist')
-/** Folders whose modules become one file: the compiler, readers and writers of foreign models, the command. */
-const GROUPS = [['compiler', 'dsl'], ['import', 'export'], ['cli', 'measure']]
+/** Folders whose modules are joined. */
+const ROOMS = ['compiler', 'dsl', 'import', 'export', 'cli', 'measure']
+/** The joined files, and the modules whose imports, and theirs, each holds: what stands in one of them is in no later one, so none imports a later one. */
+const DOORS = {
+  'dsl/inside': ['dsl/index'],
+  'compiler/checks': ['compiler/check', 'compiler/summary'],
+  'compiler/inside': ['compiler/index'],
+  'import/inside': ['import/index'],
+  'export/inside': ['export/index'],
+  'cli/inside': ['cli/main'],
+}
+/** What the command takes of the compiler and its like at once, whatever it was called for. */
+const GROUND = 'dsl/ground'
+/** What the modules of a room ask for when it is wanted. */
+const onDemand = (room) => `${room}/on-demand`
 /** Packages that come within, with their licenses, and the folder that needs them: whoever installs fusenet gets one package. */
 const TAKEN_ALONG = { commander: 'cli', picocolors: 'cli', pbf: 'import' }
 /** What `cli/module.ts` takes by its name. */
 const NAMED = ['runtime/open.js', 'runtime/loading/weights-beside.js']
+const IMPORTED_AT_ONCE = /^(?:import|export)\s[^'"()]*?from\s*['"](\.[^'"]+\.js)['"]/gm
 const IMPORTED = /\b(?:from|import|import\()\s*['"](\.[^'"]*)\.[jt]s['"]/g
 
 checkNode()
@@ -39,7 +54,7 @@ await import('./worker-script.mjs')
 ;(await import('./torch-python.mjs')).writeModule()
 await import('./join-runtime.mjs')
 const { bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-await joinModules(GROUPS.flat())
+const parts = await joinModules()
 const used = reached([...namedBy([bin, exports], '.js'), ...NAMED.map((name) => join(dist, name))], '.js')
 for (const file of filesIn(dist)) if (file.endsWith('.js') && !used.has(file)) rmSync(file)
 const files = filesIn(dist)
@@ -53,11 +68,11 @@ function filesIn(folder) {
   )
 }
 
-/** What these folders hold is joined to `inside.js`; entries of the package stay, and what modules of other folders import. */
-async function joinModules(folders) {
+/** What ROOMS hold is joined; entries of the package stay, and what modules of other folders import. Gives the joined files. */
+async function joinModules() {
   const modules = filesIn(dist).filter((file) => file.endsWith('.js'))
   const roomOf = (file) => relative(dist, file).split(sep)[0]
-  const isJoined = (file) => folders.includes(roomOf(file))
+  const isJoined = (file) => ROOMS.includes(roomOf(file))
   const importsOf = (file) => [...readFileSync(file, 'utf8').matchAll(IMPORTED)].map(([, name]) => resolve(dirname(file), `${name}.js`))
   const joined = modules.filter(isJoined)
   const asked = new Set(
@@ -65,14 +80,22 @@ async function joinModules(folders) {
       joined.includes(file)
     ),
   )
+  const together = modulesTogether()
+  const placeOf = (file) => {
+    const taken = packageOf(file)
+    if (taken !== undefined) return `${TAKEN_ALONG[taken]}/inside`
+    if (!isJoined(file) && !passesOn(file)) return undefined
+    return [...together].find(([, files]) => files.has(file))?.[0] ?? onDemand(roomOf(file))
+  }
   const bundle = await rolldown({
     cwd: dist,
     input: Object.fromEntries([...asked].map((file) => [relative(dist, file).replaceAll(sep, '/').replace(/\.js$/, ''), file])),
     platform: 'node',
-    // The rest of the house, and packages but those that are taken along.
+    // The rest of the house but files that only pass on names of a joined one, and packages but those that are taken along.
     external: (name, from) => {
       if (from === undefined || isAbsolute(name) || from.includes('node_modules')) return name.startsWith('node:')
-      return name.startsWith('.') ? !isJoined(resolve(dirname(from), name)) : !Object.hasOwn(TAKEN_ALONG, name)
+      const file = resolve(dirname(from), name)
+      return name.startsWith('.') ? !isJoined(file) && !passesOn(file) : !Object.hasOwn(TAKEN_ALONG, name)
     },
     onLog: (_, { code, message }) => {
       if (/UNRESOLVED|MISSING/.test(code)) throw new Error(message)
@@ -83,9 +106,11 @@ async function joinModules(folders) {
     // Where the modules lay that it is made of: what looks for files from where it lies finds them still.
     chunkFileNames: ({ name }) => (name.includes('/') ? '[name].js' : 'cli/[name].js'),
     codeSplitting: {
-      groups: GROUPS.map((rooms) => ({
-        name: `${rooms[0]}/inside`,
-        test: (file) => rooms.includes(packageRoom(file) ?? roomOf(file)) && !asked.has(file),
+      includeDependenciesRecursively: false,
+      groups: [...together.keys()].map((name, i, all) => ({
+        name,
+        priority: all.length - i,
+        test: (file) => !asked.has(file) && placeOf(file) === name,
       })),
     },
   })
@@ -95,12 +120,35 @@ async function joinModules(folders) {
     Object.keys(TAKEN_ALONG).map((name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8')}`).join('\n\n'),
   )
   for (const { fileName, code } of output) writeFileSync(join(dist, fileName), code)
+  return [...together.keys()].map((name) => join(dist, `${name}.js`))
 }
 
-/** The folder of a module of a package that is taken along. */
-function packageRoom(file) {
-  const [, name] = /node_modules[\\/]+([^\\/]+)/.exec(file) ?? []
-  return name === undefined ? undefined : TAKEN_ALONG[name] ?? 'cli'
+/** Whether a module has nothing of its own. */
+function passesOn(file) {
+  return readFileSync(file, 'utf8').replace(/(?:import|export)\s*\{[^{}]*\}(?:\s*from\s*"[^"]+")?;?/g, '').trim() === ''
+}
+
+/** The joined files by name, and the modules of each, some of which an earlier one has. */
+function modulesTogether() {
+  const closures = Object.entries(DOORS).map(([name, doors]) => [name, atOnce(doors.map((door) => join(dist, `${door}.js`)))])
+  const command = closures.at(-1)[1]
+  const others = closures.slice(0, -1)
+  const ground = new Set([...command].filter((file) => others.some(([, files]) => files.has(file))))
+  return new Map([[GROUND, ground], ...closures, ...ROOMS.map((room) => [onDemand(room), new Set()])])
+}
+
+/** These modules, and all that they import at once. */
+function atOnce(files) {
+  const found = new Set(files)
+  for (const file of found) {
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(IMPORTED_AT_ONCE)) found.add(resolve(dirname(file), name))
+  }
+  return found
+}
+
+/** The package of a module, where it is of one. */
+function packageOf(file) {
+  return /node_modules[\\/]+([^\\/]+)/.exec(file)?.[1]
 }
 
 async function withoutComments(files) {
@@ -110,7 +158,7 @@ async function withoutComments(files) {
     if (isMinified(text)) return
     // Licenses and `#!` stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers. Names stay but for those
     // inside the compiler and the command, a quarter of their size: the place in the file tells them, since the same text gives the same file.
-    const short = basename(file) === 'inside.js' ? { minifyIdentifiers: true, minifySyntax: true } : {}
+    const short = parts.includes(file) ? { minifyIdentifiers: true, minifySyntax: true } : {}
     const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120, ...short }
     const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)

@@ -1,6 +1,10 @@
 import type { Bundle, ProgramName, Style } from '../../bundle/format.ts'
 import type { Screen } from '../screen.ts'
 
+/** Formats as `--to` calls them. */
+export const FORMATS = ['onnx', 'onnx-step', 'caffe', 'torch'] as const
+export type Format = typeof FORMATS[number]
+
 /** What the verb's options say of how a net is written. */
 export interface ExportSettings {
   readonly opset?: number

@@ -11,7 +11,7 @@ export const check: Verb = {
     style(command.argument('<file.net...>', 'programs'))
   },
   async run({ args, options, screen }) {
-    const { check } = await import('../../compiler/index.ts')
+    const { check } = await import('../../compiler/check.ts')
     const files = []
     for (const file of args) {
       const diagnostics = check(await readSource(file), { readImport, style: options['style'] as 'merged' | 'split' | undefined })

@@ -4,29 +4,21 @@ import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { positiveInteger, style, weights } from '../options.ts'
 import { readFrom } from '../tensors.ts'
-import type { ExportSettings, Target } from '../export/target.ts'
+import { type ExportSettings, type Format, FORMATS } from '../export/target.ts'
 import type { Verb } from '../verb.ts'
 
-/** Formats by what `--to` calls them. */
-const TARGETS: Readonly<Record<'onnx' | 'onnx-step' | 'caffe' | 'torch', () => Promise<Target>>> = {
-  onnx: async () => (await import('../export/to-onnx.ts')).toOnnx,
-  'onnx-step': async () => (await import('../export/to-onnx-step.ts')).toOnnxStep,
-  caffe: async () => (await import('../export/to-caffe.ts')).toCaffe,
-  torch: async () => (await import('../export/to-torch.ts')).toTorch,
-}
-
 /** What a file is meant to be, by its ending. */
-const ENDINGS: readonly (readonly [ending: string, to: keyof typeof TARGETS])[] = [['.onnx', 'onnx'], ['.prototxt', 'caffe']]
+const ENDINGS: readonly (readonly [ending: string, to: Format])[] = [['.onnx', 'onnx'], ['.prototxt', 'caffe']]
 
 /** Options that some formats alone take. */
-const ONLY: Readonly<Record<string, readonly (keyof typeof TARGETS)[]>> = { opset: ['onnx', 'onnx-step'], batch: ['caffe'] }
+const ONLY: Readonly<Record<string, readonly Format[]>> = { opset: ['onnx', 'onnx-step'], batch: ['caffe'] }
 
 export const exportVerb: Verb = {
   name: 'export',
   summary: 'write a net as a model of ONNX or Caffe, or as a module of PyTorch, which other tools run and train',
   describe(command) {
     weights(style(command.argument('<net>', 'a .net file, or a bundle')))
-      .addOption(new Option('--to <format>', "what is written (default: what the file's ending says)").choices(Object.keys(TARGETS)))
+      .addOption(new Option('--to <format>', "what is written (default: what the file's ending says)").choices(FORMATS))
       .requiredOption(
         '-o, --output <file>',
         'the file, which ends in .onnx, or in .prototxt: weights of Caffe go to the .caffemodel beside it; with --to torch a folder',
@@ -42,10 +34,11 @@ export const exportVerb: Verb = {
   },
   async run({ args, options, screen }) {
     const file = options['output'] as string
-    const to = (options['to'] ?? ENDINGS.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1]) as keyof typeof TARGETS | undefined
+    const to = (options['to'] ?? ENDINGS.find(([ending]) => file.toLowerCase().endsWith(ending))?.[1]) as Format | undefined
     if (to === undefined)
       throw new UsageError(`-o ${file}: a model of ONNX ends in .onnx, a net of Caffe in .prototxt; --to torch writes a folder`)
-    const target = await TARGETS[to]()
+    const { started, TARGETS } = await import('../export/targets.ts')
+    const target = TARGETS[to]
     if (target.ending !== undefined && !file.toLowerCase().endsWith(target.ending)) throw new UsageError(`-o ${file}: ${target.says}`)
     for (const [option, only] of Object.entries(ONLY))
       if (options[option] !== undefined && !only.includes(to)) throw new UsageError(`--${option} goes with --to ${only[0]!}`)
@@ -63,7 +56,7 @@ export const exportVerb: Verb = {
     const net = await netOptions(options, screen)
     const loaded = await loadBundle(args[0]!, { ...net, only: { programs: target.programs ?? ['infer'], targets: [WASM] }, older: true })
     const isTrained = loaded.weights !== undefined
-    const bundle = isTrained ? loaded : target.started?.(loaded) ?? await (await import('../export/files.ts')).started(loaded)
+    const bundle = isTrained ? loaded : target.started?.(loaded) ?? await started(loaded)
     await target.write(file, bundle, { ...settings, ...(net.style && { style: net.style }), isTrained }, screen)
     return EXIT.done
   },

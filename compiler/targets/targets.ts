@@ -3,9 +3,8 @@ import type { Target } from './target.ts'
 import { wasm } from './wasm/target.ts'
 import { wgsl, wgslHalf, wgslSoftware } from './wgsl/target.ts'
 
-/** The table of targets: one for each kind of plan of `bundle/plans.ts`. A new target is a folder beside this file, and a row. */
+/** The table of targets: one for each kind of plan of `bundle/plans.ts`, in that order. A new target is a folder beside this file, and a row. */
 export const TARGETS: readonly Target[] = [wgsl, wasm, wgslHalf, wgslSoftware]
-export const TARGET_NAMES: readonly string[] = TARGETS.map(({ name }) => name)
 
 /** The target whose kernels are shown unless told otherwise. */
 export const DEFAULT_TARGET = wgsl

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { check } from '../../compiler/compile.ts'
+import { check } from '../../compiler/check.ts'
 import { argumentsOf, exampleText } from '../../compiler/manual/describe.ts'
 import { find } from '../../compiler/manual/find.ts'
 import { languagePages } from '../../compiler/manual/markdown.ts'

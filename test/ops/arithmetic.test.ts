@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { check } from '../../compiler/compile.ts'
+import { check } from '../../compiler/check.ts'
 import { backward, expectClose, expectGradients, forward } from './run-operator.ts'
 
 const positive = [0.01, 0.3, 1, 1.7, 2.9, 30]

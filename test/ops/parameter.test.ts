@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { check } from '../../compiler/compile.ts'
+import { check } from '../../compiler/check.ts'
 import { compile, interpreter } from '../../compiler/index.ts'
 import { open } from '../../runtime/index.ts'
 import { backward, expectClose, forward } from './run-operator.ts'

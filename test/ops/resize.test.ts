@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Attributes } from '../../dsl/signature.ts'
-import { check } from '../../compiler/compile.ts'
+import { check } from '../../compiler/check.ts'
 import { bandsOf, interpolationOf } from '../../compiler/ops/resize-bands.ts'
 import { ask, expectClose, expectGradients, fed, forward } from './run-operator.ts'
 
