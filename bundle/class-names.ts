@@ -1,5 +1,5 @@
 import type { Shape } from './format.ts'
-import { plain, UNPRINTABLE } from './plain.ts'
+import { countOf, plain, UNPRINTABLE } from './plain.ts'
 import { elementCount } from './sizes.ts'
 
 /** Why these cannot be names of classes; undefined if they can. */
@@ -13,12 +13,12 @@ export function namesProblem(names: readonly string[], classes?: number): string
     if (seen.has(name)) return `two classes ${name}`
     seen.add(name)
   }
-  return classes !== undefined && names.length !== classes ? `${names.length} names for ${classes} classes` : undefined
+  return classes !== undefined && names.length !== classes ? `${countOf(names.length, 'name')} for ${classes} classes` : undefined
 }
 
 /** Why these cannot be names of the columns that numbers of this shape come from; undefined if they can. */
 export function columnsProblem(columns: readonly string[], shape: Shape): string | undefined {
   const size = elementCount(shape)
-  if (!Array.isArray(columns) || columns.length !== size) return `columns is a list of ${size} names`
+  if (!Array.isArray(columns) || columns.length !== size) return `columns is a list of ${countOf(size, 'name')}`
   return namesProblem(columns)?.replaceAll('classes', 'columns').replaceAll('class', 'column')
 }

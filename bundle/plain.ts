@@ -20,5 +20,8 @@ export const say = (value: unknown): string => {
 /** Whether a value is an object of names: no list, no Map, no promise of one that was not awaited, which have none and would count as empty. */
 export const isNamed = (value: unknown): value is Record<string, unknown> => Object.prototype.toString.call(value) === '[object Object]'
 
-/** `1 sample`, `7 samples`, `no samples` */
-export const countOf = (count: number, noun: string): string => (count === 0 ? `no ${noun}s` : `${count} ${noun}${count === 1 ? '' : 's'}`)
+/** `1 sample`, `7 samples`, `no classes` */
+export function countOf(count: number, noun: string): string {
+  const many = `${noun}${noun.endsWith('s') ? 'es' : 's'}`
+  return count === 0 ? `no ${many}` : `${count} ${count === 1 ? noun : many}`
+}

@@ -2,7 +2,7 @@ import { InputError } from '../bundle/errors.ts'
 import type { Manifest, TensorData } from '../bundle/format.ts'
 import { matchNames } from '../bundle/name-patterns.ts'
 import { checkOptions, list, noBundle } from '../bundle/options.ts'
-import { isNamed, plain } from '../bundle/plain.ts'
+import { countOf, isNamed, plain } from '../bundle/plain.ts'
 import { showShape } from '../bundle/sizes.ts'
 import { matchStatistics } from './match-statistics.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
@@ -106,8 +106,8 @@ const some = (entries: readonly { readonly name: string; readonly shape: readonl
 export function sayMatch({ taken, fresh, left }: WeightsMatch): string {
   const told = (entries: readonly MatchedWeight[]): string =>
     entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')
-  return `weights: ${taken.length} of ${taken.length + fresh.length} parameters are taken`
+  return `weights: ${taken.length} of ${countOf(taken.length + fresh.length, 'parameter')} are taken`
     + (taken.some(({ why }) => why !== undefined) ? `, of which are converted: ${told(taken.filter(({ why }) => why !== undefined))}` : '')
     + (fresh.length > 0 ? `, ${fresh.length} fresh (${told(fresh)})` : '') +
-    (left.length > 0 ? `, ${left.length} tensors left over (${told(left)})` : '')
+    (left.length > 0 ? `, ${countOf(left.length, 'tensor')} left over (${told(left)})` : '')
 }

@@ -1,3 +1,4 @@
+import { countOf } from '../../bundle/plain.ts'
 import { matchClasses } from '../../runtime/data/classes.ts'
 import type { Dataset } from '../../runtime/data/dataset.ts'
 import { fieldsFor } from '../../runtime/data/fields.ts'
@@ -88,7 +89,7 @@ function linesOf(classes: readonly ClassCount[], parts: readonly string[], unit:
   const lines: string[] = []
   if (classes.length <= MOST_SHOWN) {
     lines.push(
-      `${classes.length} classes (${parts.join(' + ')}${unit === 'samples' ? '' : `, ${unit}`}): ${
+      `${countOf(classes.length, 'class')} (${parts.join(' + ')}${unit === 'samples' ? '' : `, ${unit}`}): ${
         classes.map((c) => `${called(c)}${c.name === undefined ? ':' : ''} ${parts.map((part) => c.samples[part]).join(' + ')}`).join(', ')
       }`,
     )

@@ -1,3 +1,4 @@
+import { countOf } from '../../bundle/plain.ts'
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Attributes, Parameter } from '../../dsl/signature.ts'
 import { divisors } from '../ir/divisors.ts'
@@ -41,14 +42,14 @@ export function groupProblems(q: ShapeQuestion): Diagnostic[] {
   const wrong = (what: string): Diagnostic => {
     const possible = divisors(greatestCommon(out, channels))
     const shown = possible.length > MOST_SHOWN ? [...possible.slice(0, MOST_SHOWN), '...'] : possible
-    const hint = `groups must divide the ${channels} channels and the ${out} outputs: ${shown.join(', ')}`
+    const hint = `groups must divide the ${countOf(channels, 'channel')} and the ${countOf(out, 'output')}: ${shown.join(', ')}`
     const problem = argumentProblem(q, 'groups', 'groups', `${what} cannot be split into ${groups} groups`, hint)
     const x = q.inputs[0]!
-    return { ...problem, labels: [...problem.labels, { span: x.madeAt, text: `${channels} channels made here` }] }
+    return { ...problem, labels: [...problem.labels, { span: x.madeAt, text: `${countOf(channels, 'channel')} made here` }] }
   }
   return [
-    ...(channels % groups === 0 ? [] : [wrong(`${channels} channels`)]),
-    ...(out % groups === 0 ? [] : [wrong(`${out} outputs`)]),
+    ...(channels % groups === 0 ? [] : [wrong(countOf(channels, 'channel'))]),
+    ...(out % groups === 0 ? [] : [wrong(countOf(out, 'output'))]),
   ]
 }
 

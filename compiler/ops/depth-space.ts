@@ -1,3 +1,4 @@
+import { countOf } from '../../bundle/plain.ts'
 import type { Node } from '../graph/graph.ts'
 import type { Parameter } from '../../dsl/signature.ts'
 import { load } from '../ir/expression.ts'
@@ -68,7 +69,7 @@ const depthToSpace: Operator = {
         shapeProblem(
           q,
           'depth-to-space-channels',
-          `${channels} channels are no blocks of ${block} x ${block} pixels`,
+          `${countOf(channels, 'channel')} cannot be split into blocks of ${block} x ${block} pixels`,
           q.inputs,
           `their number is a multiple of ${block ** 2}, e.g. conv(${Math.ceil(channels / block ** 2) * block ** 2}, 1) in front`,
         ),

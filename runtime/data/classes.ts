@@ -1,3 +1,4 @@
+import { countOf } from '../../bundle/plain.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { InputEntry } from '../../bundle/format.ts'
 import { elementCount } from '../../bundle/sizes.ts'
@@ -54,15 +55,15 @@ export function matchClasses(input: InputEntry, field: Field): ClassMatch {
   const write = `input ${input.name}: class[${given.slice(0, MOST_TOLD).map(spelled).join(', ')}${given.length > MOST_TOLD ? ', ...' : ''}]`
   throw new InputError(
     given.length > classes
-      ? `the data have ${given.length} classes, ${input.name} of the net has ${classes}: ${
+      ? `the data have ${countOf(given.length, 'class')}, ${input.name} of the net has ${classes}: ${
         list(given)
-      }. Write ${write}, and give the last layer ${given.length} outputs`
+      }. Write ${write}, and give the last layer ${countOf(given.length, 'output')}`
       : `the data have ${given.length} of the ${classes} classes of ${input.name}, and the net does not say which: ${
         list(given)
       }. Write ${write} and ${classes - given.length} more `
-        + `name${
-          classes - given.length > 1 ? 's' : ''
-        } in the order of the outputs, or, if there are no others, ${given.length} outputs in the last layer`,
+        + `name${classes - given.length > 1 ? 's' : ''} in the order of the outputs, or, if there are no others, ${
+          countOf(given.length, 'output')
+        } in the last layer`,
   )
 }
 

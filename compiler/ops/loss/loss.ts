@@ -1,3 +1,4 @@
+import { countOf } from '../../../bundle/plain.ts'
 import type { Diagnostic } from '../../../dsl/diagnostic.ts'
 import type { Parameter, Signature } from '../../../dsl/signature.ts'
 import type { Node, Value } from '../../graph/graph.ts'
@@ -85,7 +86,7 @@ export function labelledProblems(q: ShapeQuestion): readonly Diagnostic[] {
         'label-classes',
         `${label.name} names ${classes} classes, but there are scores for ${channels}`,
         [x, label],
-        `give the layer that makes the scores ${classes} outputs`,
+        `give the layer that makes the scores ${countOf(classes, 'output')}`,
       ),
     ]
   }
