@@ -52,7 +52,7 @@ export function syntaxError(mistake: Mistake, tokens: readonly Token[], at: numb
     'syntax/unexpected',
     wanted ? `${found} where ${wanted} should` : `${found} where it means nothing`,
     labels,
-    mendOf(mistake, tokens, at),
+    mendOf(mistake, tokens, at, source),
   )
 }
 
@@ -78,6 +78,9 @@ function strange(token: Token, source: Source): Diagnostic {
     : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
     : image === '!' ? "write 'not'"
     : image === '.' ? 'names stand alone, without that of a module in front: conv(16, 3)'
+    : /[“”„‟«»‘’‚]/.test(image) ? 'texts stand in straight double quotes: "folder/name"'
+    : /[‐‑‒–—―−]/.test(image) ? "the minus sign of the keyboard is meant: '->', -1"
+    : /\p{L}/u.test(image) ? 'names consist of letters from A to Z, digits and _'
     : undefined
   const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
   return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
@@ -118,12 +121,30 @@ const OPERATORS: readonly TokenType[] = [T.Plus, T.Minus, T.Times, T.Divide, T.R
 
 const isReserved = ({ tokenType: { word } }: Token): boolean => word === 'soft' || word === 'reserved'
 
-function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[], at: number): string | undefined {
+/**
+ * A unit behind a number that takes none, as in `accumulate 2 steps`, was read as the next setting, whose value then is missing or is the name of
+ * the one behind it. On the next line it is a setting.
+ */
+function strayUnit(tokens: readonly Token[], at: number, { text }: Source): string | undefined {
+  for (const i of [at - 1, at - 2]) {
+    const [key, number, word] = [tokens[i - 2], tokens[i - 1], tokens[i]]
+    if (!key || word?.tokenType !== T.Identifier || number?.tokenType !== T.NumberLiteral) continue
+    if (text.slice(number.startOffset, word.startOffset).includes('\n')) continue
+    if (key.image === 'every' || (/^(test|snapshot)$/.test(key.image) && !unitNamed(word.image)))
+      return `durations are counted in steps or epochs: ${number.image} epochs`
+    if (unitNamed(word.image)) return `${key.image} is a number alone, without '${word.image}': ${key.image} ${number.image}`
+  }
+  return undefined
+}
+
+function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[], at: number, source: Source): string | undefined {
   const { image, tokenType } = token
   const before = tokens[at - 1]
   const after = tokens[at + 1]
   const isName = (t: Token | undefined): t is Token => t?.tokenType === T.Identifier
   if (tokenType === T.Assign && rule === 'call' && before) return `arguments are given with ':': ${before.image}: ${after?.image ?? '...'}`
+  const unit = rule === 'train' || rule === 'train setting' ? strayUnit(tokens, at, source) : undefined
+  if (unit) return unit
   if (rule === 'train' && /^(epoch|step)$/.test(image)) return `did you mean \`${image}s\`?`
   if (rule === 'train' || rule === 'train setting') {
     const key = rules.includes('train setting') && before ? before.image : 'batch'

@@ -24,6 +24,9 @@ describe('where a text is no program', () => {
     ['a reserved word for a name of an input', net('input for: f32[3]'), 'for', 'another name'],
     ['one = in a condition', net('if 1 = 2 { x -> relu }'), '=', "'=='"],
     ['a hash for a comment', net('# picture'), '#', '//'],
+    ['a letter of another alphabet', net('größe = x -> relu'), 'öß', 'letters from A to Z'],
+    ['an arrow with a dash', net('h = x –> relu'), '–', 'minus sign'],
+    ['quotes of a text processor', `import “a.net”\n${net('h = x -> relu')}`, '“', 'straight double quotes'],
     ['an input without its keyword', net('z: f32[3]'), ':', 'input z: f32'],
     ['a list without end', net('for i in [1, 2 { x -> relu }'), '{', ']'],
     [

@@ -123,6 +123,9 @@ describe('durations', () => {
     ['test 1 epoch', 'test every 1 epoch'],
     ['schedule step(0.1, every 2 epochs)', "arguments are given with ':': every: 2"],
     ['schedule multistep(0.1, at: [1 day])', 'durations are counted in steps or epochs: 1 epochs'],
+    ['accumulate 2 steps', "accumulate is a number alone, without 'steps': accumulate 2"],
+    ['steps 10 epochs\n schedule step(0.1, every: 5)', "steps is a number alone, without 'epochs': steps 10"],
+    ['snapshot every 1 hour', 'durations are counted in steps or epochs: 1 epochs'],
   ])('%s: a hint that leads on', (entry, hint) => expect(mistakes(text(`${SOLVER}\n ${entry}`)).map((d) => d.hint)).toEqual([hint]))
 
   test('what is added behind a unit', () => {
