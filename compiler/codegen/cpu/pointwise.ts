@@ -195,7 +195,10 @@ function chooseTasks(e: Equation, vectorAxis: Axis | undefined, runs: Axis | und
   const tasks: Axis[] = []
   for (const [i, a] of e.axes.entries()) {
     if (typeof a.extent === 'number') {
-      if (a === vectorAxis || pointsOf(e.axes.slice(i + 1)) * terms < CPU.leastTask) break
+      const points = pointsOf(e.axes.slice(i + 1))
+      // Sums of one channel read what they are of in the order of memory, while it is in the first cache.
+      const isOwnMap = e.sides.length > 0 && points >= CPU.leastMap
+      if (a === vectorAxis || (points * terms < CPU.leastTask && !isOwnMap)) break
       // Statistics are of whole maps.
       if (e.sides.some((side) => !channelAxesIn(side).includes(a))) break
     }
