@@ -103,7 +103,7 @@ export interface WinogradModel {
   /** Tiles of a map up to which those of several images lie in lanes; up to which they are multiplied together in a filter's gradient. */
   readonly fewTiles: number
   readonly fewGradientTiles: number
-  /** Transformed elements of such a block of images (1.5 MiB). */
+  /** Transformed elements of such a block of more than eight images (1.5 MiB). */
   readonly goodImages: number
   /** Pixels of a map below which tiles side by side do not pay. */
   readonly leastPixels: number
@@ -115,7 +115,10 @@ export interface WinogradModel {
   readonly leastBlock: number
   /** Tiles of a task that is not a whole map: with fewer, the transformed filter would be read too often. */
   readonly leastTaskTiles: number
-  /** Images that are multiplied together in a filter's gradient, and elements of its transformed sums (2 MiB) beside them. */
+  /**
+   * Images that are multiplied together in a filter's gradient, and elements of its transformed sums (2 MiB) beside them; elements of the sums of channels
+   * that have no blocks of `goodTask`.
+   */
   readonly goodTotals: number
   /** Transformed elements of a task: it should keep to the first (640 KiB, a second-level cache), and must keep to the second. */
   readonly goodTask: number

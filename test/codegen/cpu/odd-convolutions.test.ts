@@ -140,6 +140,22 @@ test('gradients of large filters by small maps: Winograd over blocks of images',
   expect(() => applySchedule(e, { ...schedule, batchBlock: 6 })).toThrow(ScheduleMismatch)
 })
 
+test('many channels whose number has no small divisor: Winograd in one block, forward over eight images', () => {
+  const equations = convolutionsOf('388, 8, 8', '-> conv(12, 3, pad: 1)', TRAINED)
+  const [forward, gradient] = [/conv_2$/, /conv_2\.dweight/].map((name) => equations.find(([key]) => name.test(key))![1]) as [
+    Equation,
+    Equation,
+  ]
+  const { fusedProducer: _, ...plain } = forward
+  const schedule = scheduler.scheduleOf(plain)
+  expect(schedule).toMatchObject({ algorithm: 'winograd', taskBlock: { '0:n': 8 } })
+  compare('conv_2', plain, schedule)
+  const ofFilter = scheduler.scheduleOf(gradient) as WinogradGradientSchedule
+  expect(ofFilter).toMatchObject({ algorithm: 'winograd-gradient', vectorAxis: expect.stringMatching(/:c$/) })
+  expect(ofFilter.taskBlock).toBeUndefined()
+  compare('conv_2.dweight', gradient, ofFilter)
+})
+
 test.each([
   ['4, 16, 16', 'conv(4, 3, pad: 1, groups: 4)', 3],
   ['4, 19, 21', 'conv(4, 3, stride: 2, pad: 1, groups: 4)', 3],

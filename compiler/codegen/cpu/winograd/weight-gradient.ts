@@ -13,7 +13,7 @@ import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis } from '../tasks.ts'
-import { chooseBlocks, inBlocks } from './channel-blocks.ts'
+import { type ChannelBlocks, chooseBlocks, inBlocks } from './channel-blocks.ts'
 import { backwards, chooseTiling, columnsOf, isDense, type Matrix, plane, showElements, TILE_SIZES, type Tiling, tilingFor,
   transformsOf } from './transforms.ts'
 import { betweenPasses, twoPasses } from './two-passes.ts'
@@ -113,8 +113,10 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   // Four input channels in the lanes; where there are few, four output channels, and four tiles of a row while inputs are transformed.
   const overInputs = inputs % CPU.lanes === 0 && (inputs >= MODEL.leastLaneInputs || outputs % CPU.lanes !== 0 || width / m < CPU.lanes)
   const size = m + filterSize - 1
-  // Sums that would not stay in the cache are those of blocks of channels.
-  const blocks = chooseBlocks(shape, overInputs, ({ out, channel }) => size ** 2 * out * channel <= MODEL.goodTask)
+  // Sums that would not stay in the cache are those of blocks of channels, where their numbers have blocks.
+  const within = (limit: number): ChannelBlocks | undefined =>
+    chooseBlocks(shape, overInputs, ({ out, channel }) => size ** 2 * out * channel <= limit)
+  const blocks = within(MODEL.goodTask) ?? within(MODEL.goodTotals)
   if (!blocks) return undefined
   const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (blocks.channel + blocks.out)
   const rows = divisors(height).filter((d) => d % m === 0 && elements(d) <= MODEL.goodTask).at(-1)
