@@ -131,7 +131,7 @@ function packFactors(
     const transposed = innermost !== undefined
     if (transposed && prepared) return { ...inBlocks(made, fixed, prepared.packed), of: body[f], transposed, isPrepared: true }
     const inTiles = images ? isTransposed(tile, f) : f === tile.vectorFactor && !transposed && tile.vectorAxis && !needsPacking(body[f])
-    const placed = inTiles ? inPanels(made, CPU.lanes * tile.vectorCount) : images ? apart(made) : made
+    const placed = inTiles ? inPanels(made, CPU.lanes * tile.vectorCount) : images || transposed ? apart(made) : made
     return { ...placed, of: body[f], transposed }
   })
 }

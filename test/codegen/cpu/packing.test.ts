@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { packFactor } from '../../../compiler/codegen/cpu/packing.ts'
+import { apart, packFactor } from '../../../compiler/codegen/cpu/packing.ts'
 import { type Axis, axis, divide, type IndexLike, minus, plus, times } from '../../../compiler/ir/affine.ts'
 import { equation, store } from '../../../compiler/ir/equation.ts'
 import { type Expression, guard, load, mul } from '../../../compiler/ir/expression.ts'
@@ -64,3 +64,18 @@ test.each<[string, Expression]>([
 ])('not packed: %s', (_, factor) => {
   expect(packFactor('packed', factor, new Set(), w)).toBeUndefined()
 })
+
+// 64 sets of 12 lines: rows of an odd number of lines begin in all of them, of 10 in 32, of 16 in four.
+test.each([[512, 160, 176], [384, 160, 160], [512, 144, 144], [8, 256, 272], [4096, 20, 20]])(
+  '%i rows of %i elements are packed as rows of %i, so that a column of them fits into the first cache',
+  (rows, row, packedRow) => {
+    const [y, position, column] = [tensor('y', [rows, row]), axis('hw', rows), axis('o', row)]
+    const packed = apart(packFactor('packed', load(y, position, column), new Set(), column)!)
+    expect(packed.into.shape).toEqual([rows, packedRow])
+    const storage = new Map<Tensor, Numbers>([[y, Float64Array.from({ length: rows * row }, (_, i) => i)]])
+    evaluateEquation(packed.equation, storage, { batch: 1 })
+    const [all, points] = [tensor('all', [rows, row]), [position, column]]
+    evaluateEquation(equation('read', [], points, [store(all, points, packed.value)]), storage, { batch: 1 })
+    expect(storage.get(all)).toEqual(storage.get(y))
+  },
+)
