@@ -48,7 +48,7 @@ export function choosePhases(c: Contraction): PhasesSchedule | undefined {
     const packed = [...(packsInput ? [input] : []), ...(tile.transposed ? [tile.vectorFactor] : [])]
     tiles.push(tileSchedule(phase.main, tile, packed, wholeNames))
   }
-  const { tasks, block } = chooseTasks(c, input, kept)
+  const { tasks, block } = chooseTasks(c, input, new Set(strides.keys()), kept)
   if (!hasStatisticsBlocks(e, new Map(block))) return undefined
   const schedule: PhasesSchedule = {
     algorithm: 'phases',
@@ -72,13 +72,14 @@ function inputOf({ main: { body } }: Contraction, strides: ReadonlyMap<Axis, num
 function chooseTasks(
   { equation: e, main }: Contraction,
   input: FactorName,
+  strided: ReadonlySet<Axis>,
   kept: number,
 ): { readonly tasks: readonly Axis[]; readonly block: readonly (readonly [Axis, number])[] } {
   const [inInput, inFilter] = [freeAxes(main.body[input]), freeAxes(main.body[otherFactor(input)])]
   const leading = e.axes.filter((a) =>
     typeof a.extent !== 'number' ||
     (a.extent > 1 && inInput.has(a) && inFilter.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)) &&
-      !isMap(e.axes, a))
+      !isMap(e.axes, a) && !strided.has(a))
   )
   const channel = e.axes.find((a) => inFilter.has(a) && !inInput.has(a) && !leading.includes(a) && typeof a.extent === 'number')
   const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pointsOf(main.axes)
@@ -93,7 +94,7 @@ function chooseTasks(
   return { tasks: weightsStay ? [channel, ...leading] : [...leading, channel], block: [[channel, size]] }
 }
 
-/** Rows and columns are the last axes. */
+/** Rows and columns are the last axes, unless what is stored is transposed. */
 const isMap = (axes: readonly Axis[], a: Axis): boolean => axes.indexOf(a) >= axes.length - 2
 
 interface PhasesPlan {

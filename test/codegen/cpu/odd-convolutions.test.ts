@@ -50,6 +50,19 @@ const nets: readonly (readonly [string, string, string])[] = [
     -> conv(36, 3, stride: 2, pad: 1)
     -> conv(32, 3, pad: 1)`,
   ],
+  [
+    'rows and columns that stand in front of channels, or between',
+    '4, 5, 8',
+    `
+    -> deconv(2, 2, stride: 2)
+    -> transpose([0, 2, 1, 3])
+    -> conv(4, 3, pad: 1)
+    -> deconv(9, 4, stride: [1, 2], pad: 1)
+    -> transpose([0, 3, 2, 1])
+    -> conv(6, 3, stride: 2, pad: 1)
+    -> deconv(16, 3, stride: 2)
+    -> transpose([0, 2, 3, 1])`,
+  ],
 ]
 
 const scheduler = new CpuScheduler()
