@@ -129,7 +129,9 @@ export interface WinogradModel {
    * Nanoseconds on one thread, where a filter is prepared: of a product of two transformed elements, of an element of a tile that is transformed (there or
    * back), of an element of the filter, which comes from memory.
    */
-  readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement', number>>
+  readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'cachedFilterElement', number>>
+  /** Elements of a filter that stay in the last cache from image to image (24 MiB). */
+  readonly mostCached: number
   /** Elements of a block of the prepared filter and of all tiles that keep to the first cache (40 KiB of 48). */
   readonly goodPanels: number
 }
@@ -181,7 +183,9 @@ export const CPU: CpuModel = {
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
-    prices: { product: 0.05, transformedElement: 2, filterElement: 0.5 }, // resnet18 at 224, batch 1: minima of many runs
+    // resnet18 at 224, batch 1: minima of many runs; `cachedFilterElement`: 128 and 256 channels on 8 x 8, batch 32
+    prices: { product: 0.05, transformedElement: 2, filterElement: 0.5, cachedFilterElement: 0.1 },
+    mostCached: 6 * 2 ** 20,
     goodPanels: 10 * 1024,
   },
   // `behindSums`: inner products with batch normalization and an activation took 5.6 to 8.4 ns a point for them, of passes there are none.

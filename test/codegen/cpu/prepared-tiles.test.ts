@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { compile, interpreter } from '../../../compiler/index.ts'
+import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
+import type { Device } from '../../../bundle/device.ts'
+import { open, wasm } from '../../../runtime/index.ts'
+import { normals } from '../../support/random-net.ts'
+import { equationsOf } from './run-loop-nest.ts'
+
+const net = (channels: number, side: number, batch: number): string => `
+net t {
+  input x: f32[${channels}, ${side}, ${side}]
+  output y = x -> conv(${channels}, 3, pad: 1) as first
+  loss = sum(mul(y, y))
+}
+train {
+  batch  ${batch}
+  solver sgd(lr: 0.1)
+}`
+
+const tileOf = (channels: number, side: number, batch: number): unknown => {
+  const e = equationsOf(net(channels, side, batch), ['prepare', 'infer']).get('first')!
+  return (new CpuScheduler().scheduleOf(e) as { outputTile?: number }).outputTile
+}
+
+test('a prepared filter has the larger tile where it stays in the cache from image to image', () => {
+  expect(tileOf(128, 8, 32)).toBe(4)
+  expect(tileOf(128, 8, 1)).toBe(2)
+  // 36 x 512 x 512 elements are 36 MiB.
+  expect(tileOf(512, 8, 32)).toBe(2)
+})
+
+const outputs = async (text: string, batch: number, x: Float32Array, device: Device): Promise<Float32Array> => {
+  const opened = await open(compile(text, { targets: ['wasm'], programs: ['prepare', 'infer'] }), { device, batch, seed: 2 })
+  const { y } = await opened.run({ x })
+  opened.close()
+  device.close()
+  return y as unknown as Float32Array
+}
+
+test.each([1, 9])('it gives the numbers of the reference for a batch of %i, the same bits by any number of threads', async (batch) => {
+  const text = net(32, 8, 32)
+  const x = normals(batch * 32 * 64, 7)
+  const [want, one, three] = [
+    await outputs(text, batch, x, interpreter() as unknown as Device),
+    await outputs(text, batch, x, await wasm({ threads: 1 })),
+    await outputs(text, batch, x, await wasm({ threads: 3 })),
+  ]
+  expect(three).toEqual(one)
+  const scale = want.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
+  expect(want.reduce((worst, v, i) => Math.max(worst, Math.abs(v - one[i]!)), 0) / scale).toBeLessThan(5e-6)
+})
