@@ -31,6 +31,8 @@ export interface CpuModel {
   readonly batchSteps: number
   /** Terms of a sum up to which it is unrolled whole in a pointwise kernel. */
   readonly unrolledTerms: number
+  /** The same where an axis of the map lies in lanes: 5 x 5, 1.7 times the speed of loops. */
+  readonly unrolledWindow: number
   /** Points between two multiples of a divisor, up to which they are split into an axis of their own. */
   readonly splitPoints: number
   /** Points that share what they load from a divided index, from which on they are walked as an axis of their own. */
@@ -148,6 +150,7 @@ export const CPU: CpuModel = {
   functionLoads: 10,
   batchSteps: 16,
   unrolledTerms: 16,
+  unrolledWindow: 25,
   splitPoints: 4, // one vector
   leastRun: 16,
   smallMap: 36, // of 6 x 6

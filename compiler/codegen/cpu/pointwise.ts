@@ -26,17 +26,19 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   const unroll = new Map<Axis, number>()
   for (const r of sums) {
     const size = steps(r)
-    if (Number.isFinite(size) && size <= CPU.unrolledTerms) {
+    if (Number.isFinite(size) && size <= (vectorAxis === e.axes.at(-1) ? CPU.unrolledWindow : CPU.unrolledTerms)) {
       for (const a of r.axes) if (a !== vectorReduction) unroll.set(a, a.extent as number)
     }
   }
   if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, stepsAtOnce(vectorReduction))
-  const { tasks, block, cut } = chooseTasks(e, vectorAxis, [...runs?.inner.keys() ?? []][0])
+  const rows = rowsOfWindows(e, sums, vectorAxis, unroll)
+  const { tasks, block, cut } = chooseTasks(e, vectorAxis, [...runs?.inner.keys() ?? []][0], rows?.axis)
   // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
   const isElementwise = sums.length === 0 && !reads(e).some((t) => writes(e).includes(t))
   const points = cut === vectorAxis && block !== undefined ? block : vectorAxis?.extent as number
   const tile = new Map<Axis, number>(vectorAxis ? [[vectorAxis, isElementwise && points >= 2 * CPU.lanes ? 2 * CPU.lanes : CPU.lanes]] : [])
   for (const own of inner.values()) tile.set(own, own.extent as number)
+  if (rows) tile.set(rows.axis, rows.count)
   for (const a of smallMap(e, sums, vectorAxis)) (e.axes.includes(a) ? tile : unroll).set(a, a.extent as number)
   return {
     algorithm: 'pointwise',
@@ -163,6 +165,32 @@ function smallMap(e: Equation, sums: readonly Reduction[], vectorAxis: Axis | un
   return isDense ? [...map, ...window] : []
 }
 
+/**
+ * Rows of a map that are computed together where windows of rows overlap that are written out: what two of them load, and mask in the padding, is there once.
+ * Undefined where that would spare less than a third of the loads, or no axis of rows lies in front of the one in lanes.
+ */
+function rowsOfWindows(
+  e: Equation,
+  sums: readonly Reduction[],
+  vectorAxis: Axis | undefined,
+  unroll: ReadonlyMap<Axis, number>,
+): { readonly axis: Axis; readonly count: number } | undefined {
+  const [axis, last] = e.axes.slice(-2)
+  const [sum, ...others] = sums
+  if (!sum || others.length > 0 || sum.combine === 'argmax' || last !== vectorAxis || typeof axis?.extent !== 'number') return undefined
+  if (e.sides.length > 0 || reads(e).some((t) => writes(e).includes(t)) || !sum.axes.every((a) => unroll.get(a) === a.extent))
+    return undefined
+  const indices = walk(sum.body).flatMap((node) => (node.kind === 'load' ? node.at.filter((at) => strideOf(at, axis) !== 0) : []))
+  const [down] = sum.axes.filter((a) => indices.length > 0 && indices.every((at) => strideOf(at, a) === 1))
+  const step = indices[0] && strideOf(indices[0], axis)
+  if (!down || !step || step < 0 || indices.some((at) => strideOf(at, axis) !== step)) return undefined
+  const size = down.extent as number
+  const count = [4, 2].find((rows) =>
+    (axis.extent as number) % rows === 0 && rows * steps(sum) <= CPU.bodyProducts && 3 * ((rows - 1) * step + size) <= 2 * rows * size
+  )
+  return count === undefined ? undefined : { axis, count }
+}
+
 const indicesOfStores = (e: Equation): ReturnType<typeof linearIndex>[] =>
   e.stores.filter((s) => !s.counts).map((s) => linearIndex(s.tensor, s.at))
 
@@ -182,8 +210,8 @@ const countsImages = (e: Equation, a: Axis): boolean =>
 const mayBeVectorReduction = (sums: readonly Reduction[], a: Axis): boolean =>
   typeof a.extent === 'number' && a.extent >= CPU.lanes && !sums.some((s) => s.combine === 'argmax')
 
-/** The axes that count tasks, and where that makes too few, the axis that is `cut`, into how many points: the one in lanes, or `runs`, which counts runs of it. */
-function chooseTasks(e: Equation, vectorAxis: Axis | undefined, runs: Axis | undefined): {
+/** The axes that count tasks, none of them `rows`, and where that makes too few, the axis that is `cut`, into how many points: the one in lanes, or `runs`, which counts runs of it. */
+function chooseTasks(e: Equation, vectorAxis: Axis | undefined, runs: Axis | undefined, rows: Axis | undefined): {
   readonly tasks: readonly Axis[]
   readonly cut?: Axis
   readonly block?: number
@@ -198,7 +226,7 @@ function chooseTasks(e: Equation, vectorAxis: Axis | undefined, runs: Axis | und
       const points = pointsOf(e.axes.slice(i + 1))
       // Sums of one channel read what they are of in the order of memory, while it is in the first cache.
       const isOwnMap = e.sides.length > 0 && points >= CPU.leastMap
-      if (a === vectorAxis || (points * terms < CPU.leastTask && !isOwnMap)) break
+      if (a === vectorAxis || a === rows || (points * terms < CPU.leastTask && !isOwnMap)) break
       // Statistics are of whole maps.
       if (e.sides.some((side) => !channelAxesIn(side).includes(a))) break
     }
