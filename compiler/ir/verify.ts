@@ -179,6 +179,7 @@ class Verifier {
       this.report(`leaves ${what} in ${into.name}, which is not of the shape of its blocks`)
     if (side.kind !== 'sums') return
     if (side.at.length !== source.shape.length) this.report(`has ${side.at.length} axes for the terms of ${what}`)
+    else if (side.at.some((a, d) => a.extent !== source.shape[d])) this.report(`takes ${what} over other places than it stores`)
     const bound = this.bind(new Set(), side.at)
     for (const term of side.terms) this.value(term, bound, [], new Set())
   }

@@ -81,6 +81,11 @@ describe('a planted fault', () => {
       'conv takes the moments of y in blocks of 8 along h',
     ],
     [
+      'sums over the first channels of what is stored',
+      withSide({ kind: 'sums', at: [n, axis('c', 1), h], terms, partials: tensor('sums', ['n', 2, 2, 1]) }),
+      'conv takes the sums of y over other places than it stores',
+    ],
+    [
       'blocks of several images',
       withSide({ blocks: [{ axis: n, size: 2 }, { axis: h, size: 2 }] }),
       'conv takes the moments of y in blocks of 2 along n',
