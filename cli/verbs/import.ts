@@ -78,7 +78,7 @@ export const importVerb: Verb = {
       const report = importReport(model, { ...written, notes: [...written.notes, ...notes] }, names)
       const kept = { fusenet: VERSION, ...report, sha256: hashOf(written.text) }
       await replaceFiles(new Map([[paths[0], written.text], [paths[2], `${JSON.stringify(kept, null, 1)}\n`]]))
-      tell(screen, folder, paths, report, { layerCount: model.layers.length, bytes })
+      tell(screen, folder, paths, report, { layerCount: model.layers.length, bytes, trains: model.training !== undefined })
     } finally {
       reading.stop()
       for (const source of opened) source.close()
@@ -172,7 +172,7 @@ function tell(
   folder: string,
   [net, weights]: readonly string[],
   report: ImportReport,
-  { layerCount, bytes }: { readonly layerCount: number; readonly bytes: number },
+  { layerCount, bytes, trains }: { readonly layerCount: number; readonly bytes: number; readonly trains: boolean },
 ): void {
   const { inputs, outputs, notes, parameters } = report
   const say = (rows: readonly { readonly model: string; readonly name: string }[]): string =>
@@ -189,6 +189,12 @@ function tell(
   for (const { about, text } of differing) screen.print(`  ${screen.colors.yellow('differs')}  ${about === '' ? '' : `${about}: `}${text}`)
   const others = notes.length - differing.length
   if (others > 0) screen.print(`  ${others} ${others === 1 ? 'note' : 'notes'} on what was changed or left out: ${join(folder, REPORT)}`)
-  screen.print(`\nWhat to type next:\n  fusenet compile ${net}${bytes === 0 ? '' : ` --weights ${weights}`} -o ${folder}-bundle`)
+  const from = bytes === 0 ? net : `${net} --weights ${weights}`
+  // What has learned nothing yet infers nothing of use.
+  const next = [
+    ...(trains ? [`fusenet train ${from} --data my-data -o ${folder}-bundle`] : []),
+    ...(trains && bytes === 0 ? [] : [`fusenet compile ${from} -o ${folder}-bundle`]),
+  ]
+  screen.print(['\nWhat to type next:', ...next.map((line) => `  ${line}`)].join('\n'))
   screen.result({ folder, written: [`${report.name}.net`, ...(bytes === 0 ? [] : [WEIGHTS]), REPORT], bytes, ...report })
 }

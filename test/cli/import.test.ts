@@ -78,6 +78,22 @@ test('writes text, weights and what became what; a text that was changed since i
   })
 })
 
+test('says what to type next: to train where the model brings a training, to compile where it brings weights', async () => {
+  const net = '[net]\nheight=2\nwidth=2\nchannels=1\n'
+  const layers = '[connected]\noutput=2\nactivation=linear\n[softmax]\n'
+  writeFileSync(join(folder, 'trained.cfg'), `${net}batch=8\nlearning_rate=0.1\nmax_batches=50\n\n${layers}`)
+  const next = async (...given: string[]): Promise<string[]> => {
+    const { out } = await fusenet(['import', ...given, '-o', join(folder, 'next')])
+    return [...out.slice(out.indexOf('What to type next:')).matchAll(/^ {2}fusenet (\w+)/gm)].map(([, verb]) => verb!)
+  }
+  expect(await next(join(folder, 'trained.cfg'))).toEqual(['train'])
+  // Four weights of each of two outputs, and two biases.
+  const weights = new Uint8Array(20 + 40)
+  new DataView(weights.buffer).setInt32(4, 2, true)
+  writeFileSync(join(folder, 'trained.weights'), weights)
+  expect(await next(join(folder, 'trained.cfg'), join(folder, 'trained.weights'))).toEqual(['train', 'compile'])
+})
+
 test('other verbs lead to import, and from its folder to what is in it', async () => {
   const model = join(folder, 'model.onnx')
   writeFileSync(model, 'x')
