@@ -1,5 +1,5 @@
 import type { Device, Numbers } from '../bundle/device.ts'
-import type { Bundle, TensorData } from '../bundle/format.ts'
+import type { Bundle, Manifest, TensorData } from '../bundle/format.ts'
 import { LocalNet } from '../runtime/net.ts'
 import { openLocal } from '../runtime/open.ts'
 import { sizeAt } from '../bundle/sizes.ts'
@@ -134,7 +134,12 @@ async function benchProgram(variants: readonly Variant[], program: BenchProgram,
     for (const variant of variants) {
       if (stopped()) break
       onStage?.(program, `${variant.name} gets ready`)
-      const net = await openVariant(variant.bundle, weights, { device, batch, seed, programs: [program] })
+      const net = await openVariant(variant.bundle, weights, {
+        device,
+        batch,
+        seed,
+        programs: programsRun(program, variant.bundle.manifest),
+      })
       reference ??= net
       const found = { ...variant, bytes: LocalNet.executorOf(net).session.allocatedBytes, close: () => net.close() }
       const check = CHECKS[program]
@@ -256,9 +261,19 @@ async function step(net: LocalNet, inputs: Readonly<Record<string, Numbers>>, ra
   return (await net.trainStep(batches, { ...(rate !== undefined && { rate }), keepGoing: true })).loss
 }
 
-function productsOf(net: LocalNet, program: string): number {
-  const { dispatches } = LocalNet.executorOf(net).session.plan.programs[program]!
-  return dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, net.batch) : 0), 0)
+/** The programs of one iteration: where gradients of several batches are added up, all but the last batch have one of their own. */
+const programsRun = (program: BenchProgram, { train }: Manifest): string[] =>
+  program === 'train' && (train?.accumulate ?? 1) > 1 ? ['train', 'accumulate'] : [program]
+
+function productsOf(net: LocalNet, program: BenchProgram): number {
+  const { programs } = LocalNet.executorOf(net).session.plan
+  const { manifest, batch } = net
+  const of = (name: string): number =>
+    programs[name]!.dispatches.reduce((sum, { facts }) => sum + (facts ? sizeAt(facts.products, batch) : 0), 0)
+  return programsRun(program, manifest).reduce(
+    (sum, name) => sum + of(name) * (name === 'accumulate' ? manifest.train!.accumulate! - 1 : 1),
+    0,
+  )
 }
 
 function reportsOf(

@@ -50,6 +50,15 @@ describe('bench', () => {
     expect(reports[0]!.contestants.map((c) => c.times.length)).toEqual([2, 1])
   })
 
+  test('gradients of several batches are added up before an update: three times the work', async () => {
+    const adding: Variant = { ...merged, bundle: compile(NET.replace('batch 4', 'batch 4 accumulate 3'), { targets: ['wasm'] }) }
+    const [once, thrice] = [await measured([merged], { programs: ['train'] }), await measured([adding], { programs: ['train'] })]
+    const flopsOf = ([report]: typeof once): number => report!.flops
+    // The update itself is done once.
+    expect(flopsOf(thrice) / flopsOf(once)).toBeGreaterThan(2.5)
+    expect(flopsOf(thrice) / flopsOf(once)).toBeLessThanOrEqual(3)
+  })
+
   test('a peer that fails while it is measured is out; the others go on, and its reason is told', async () => {
     let calls = 0
     const opened: OpenPeer = {
