@@ -151,14 +151,19 @@ function pack(tensors: Placed, most: number, order: readonly number[]): Packing 
   const barredFor = new Int32Array(sizes.length).fill(-1)
   for (const i of order) {
     const size = sizes[i]!
-    let [best, bestStart, bestGrowth] = [buffers.length, 0, size]
+    let best = buffers.length
+    let bestStart = 0
+    let bestGrowth = size
     for (const other of conflicts[i]!) if (bufferOf[other]! >= 0) barredFor[bufferOf[other]!] = i
     for (let buffer = 0; buffer < buffers.length; buffer++) {
       if (barredFor[buffer] === i) continue
       const start = lowestGap(i, buffers[buffer]!, starts, tensors)
       const height = heights[buffer]!
       const growth = Math.max(0, start + size - height)
-      if (growth < bestGrowth && (growth === 0 || height + growth <= most)) [best, bestStart, bestGrowth] = [buffer, start, growth]
+      if (growth >= bestGrowth || (growth > 0 && height + growth > most)) continue
+      best = buffer
+      bestStart = start
+      bestGrowth = growth
     }
     const members = buffers[best] ??= []
     if (bestGrowth > 0) packing.grewLast = i
@@ -182,7 +187,9 @@ function firstAfter(members: readonly number[], starts: Float64Array, start: num
 }
 
 function lowestGap(i: number, members: readonly number[], starts: Float64Array, { first, last, sizes }: Placed): number {
-  const [from, to, size] = [first[i]!, last[i]!, sizes[i]!]
+  const from = first[i]!
+  const to = last[i]!
+  const size = sizes[i]!
   let start = 0
   for (let k = 0; k < members.length; k++) {
     const m = members[k]!
