@@ -85,14 +85,20 @@ export const steps = (r: Reduction): number =>
   r.axes.reduce((product, a) => product * (typeof a.extent === 'number' ? a.extent : Infinity), 1)
 
 /** Every reduction in a tree, outer ones first. */
-export function reductions(e: Expression, found = new Set<Reduction>(), seen = new Set<Expression>()): Reduction[] {
-  if (!seen.has(e)) {
-    seen.add(e)
-    if (e.kind === 'reduce') found.add(e)
-    for (const child of children(e)) reductions(child, found, seen)
+export const reductions = (e: Expression): readonly Reduction[] => (hasReduction(e) ? reductionsIn(e) : NONE)
+const reductionsIn = onceByNode((e: Expression): readonly Reduction[] => {
+  const found: Reduction[] = []
+  const seen = new Set<Expression>()
+  const visit = (node: Expression): void => {
+    if (!hasReduction(node) || seen.has(node)) return
+    seen.add(node)
+    if (node.kind === 'reduce') found.push(node)
+    forEachChild(node, visit)
   }
-  return [...found]
-}
+  visit(e)
+  return found
+})
+const NONE: readonly Reduction[] = []
 
 /** Whether a value sums up or looks for a maximum anywhere. */
 export const hasReduction = (e: Expression): boolean => e.kind === 'reduce' || !isLeaf(e) && holdsReduction(e)
