@@ -33,6 +33,8 @@ export interface NetUnderWay {
   /** The shapes of one sample, of every value that a layer makes. */
   readonly shapes: Map<string, readonly number[]>
   readonly notes: Note[]
+  /** Which program wrote the model, and its version: `pytorch 2.5.1`. */
+  readonly producer: string
   /** The batch that the model was exported for; undefined where it has a name there. */
   readonly declaredBatch: number | undefined
   /** Elements that one folded constant may have. */
@@ -88,6 +90,11 @@ export class OnnxNode {
 
   note(kind: Note['kind'], text: string): void {
     this.net.notes.push({ about: this.label, kind, text })
+  }
+
+  /** What is true of all nodes of this kind is told once. */
+  noteOnce(kind: Note['kind'], text: string): void {
+    if (!this.net.notes.some((note) => note.text === text)) this.net.notes.push({ about: '', kind, text })
   }
 
   // ---- inputs ----

@@ -61,6 +61,7 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     layers,
     shapes: options.shapes,
     notes,
+    producer: model.producer,
     owners: new Map(),
     declaredBatch: options.declaredBatch,
     mostFolded: Math.max(1 << 20, options.fileSize),

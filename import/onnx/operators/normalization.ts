@@ -1,5 +1,5 @@
 import { elementCount } from '../../../bundle/sizes.ts'
-import type { ModelTensor } from '../../model-net.ts'
+import type { Argument, ModelTensor } from '../../model-net.ts'
 import { showDimensions } from '../dimension.ts'
 import type { OnnxNode } from '../node.ts'
 import { type Constant, constantOf, lazyConstant, parameterOf, type Tensor } from '../value.ts'
@@ -29,15 +29,15 @@ function batchNormalization(node: OnnxNode): void {
     return node.refuse('spatial is 0: statistics for every position', 'export it with opset 9 or later')
   if (node.opset >= 14 && node.int('training_mode', 0) !== 0)
     node.note('changed', 'its training form is batch_norm: statistics of the batch in training, the kept ones at test time')
-  const newest = Number((1 - node.float('momentum', 0.9)).toPrecision(7))
   const { arguments: args, parameters: own } = affine(channelNumbers(node, 1, 'scale', channels), channelNumbers(node, 2, 'B', channels), [
     channels,
   ])
-  const stats = { call: 'moving', arguments: { newest } }
+  const stats = statisticsPolicy(node)
   node.give(
     node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats, ...args }, x.dims, {
       parameters: {
         ...own,
+        ...(stats === 'cumulative' && parameters({ count: constantOf(new Float32Array(1), [1], FLOAT32) }, [1])),
         ...parameters({
           running_mean: channelNumbers(node, 3, 'the mean', channels),
           running_var: channelNumbers(node, 4, 'the variance', channels),
@@ -45,6 +45,19 @@ function batchNormalization(node: OnnxNode): void {
       },
     }),
   )
+}
+
+const MEAN_OF_ALL =
+  'batch normalization of momentum 1: PyTorch writes that for momentum=None, whose statistics are the mean over all batches, stats: cumulative; a training counts from its first batch. Where it was momentum=0, which keeps them, write stats: moving(newest: 0)'
+const NEVER_MOVED =
+  'batch normalization of momentum 1: its statistics stay as they are in training, stats: moving(newest: 0). To learn them write stats: moving(newest: 0.1), or cumulative'
+
+/** PyTorch has no number for a mean over all batches (`momentum=None`) and exports it as momentum 1, as which ONNX keeps what was. */
+function statisticsPolicy(node: OnnxNode): Argument {
+  const newest = Number((1 - node.float('momentum', 0.9)).toPrecision(7))
+  const cumulative = newest === 0 && node.net.producer.startsWith('pytorch')
+  if (newest === 0) node.noteOnce('changed', cumulative ? MEAN_OF_ALL : NEVER_MOVED)
+  return cumulative ? 'cumulative' : { call: 'moving', arguments: { newest } }
 }
 
 /** Whether gamma is all ones and beta all zeros, of constants that are no parameters. */

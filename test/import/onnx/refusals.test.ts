@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { bytesSource } from '../../../import/byte-source.ts'
 import { ImportError } from '../../../import/import-error.ts'
 import { readOnnx } from '../../../import/onnx/read.ts'
+import type { ModelNet } from '../../../import/model-net.ts'
 import type { ReadOptions } from '../../../import/read-options.ts'
-import { floats, ints, type Model, modelBytes, node, oneInput, scalar } from './write-onnx.ts'
+import { floats, ints, type Model, modelBytes, type Node, node, oneInput, scalar } from './write-onnx.ts'
 
 function told(bytes: Uint8Array, options: ReadOptions = {}): string[] {
   try {
@@ -181,6 +182,41 @@ test('what is left out is told', () => {
     kind: 'changed',
     text: 'its bounds 2 and 1 cross: 1 everywhere, as the specification says',
   }])
+})
+
+describe('statistics that never move in training, momentum 1,', () => {
+  const read = (producer: string, momentum: number): ModelNet => {
+    const initializers = { gamma: floats([2], [1, 2]), beta: floats([2], [3, 4]), mean: floats([2], [5, 6]), variance: floats([2], [7, 8]) }
+    const one = (x: string, y: string): Node =>
+      node('BatchNormalization', [x, ...Object.keys(initializers)], [y], { momentum: { float: momentum } })
+    const nodes = [one('x', 'h'), one('h', 'y')]
+    return readOnnx(bytesSource('m.onnx', oneInput(['n', 2, 3, 3], nodes, { initializers, producer })))
+  }
+  const stats = ({ layers }: ModelNet): unknown[] => layers.map(({ arguments: args }) => args!['stats'])
+
+  test('are a mean over all batches where PyTorch wrote them, counted anew, and told once', () => {
+    const net = read('pytorch', 1)
+    expect(stats(net)).toEqual(['cumulative', 'cumulative'])
+    const tensors = net.layers[0]!.parameters!
+    expect(Object.fromEntries(Object.entries(tensors).map(([role, tensor]) => [role, [...tensor.values()]])))
+      .toEqual({ gamma: [1, 2], beta: [3, 4], running_mean: [5, 6], running_var: [7, 8], count: [0] })
+    expect(net.notes.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/momentum=None.*stats: cumulative.*write stats: moving\(newest: 0\)/),
+    ])
+  })
+
+  test('stay where another program wrote them, and that is told; PyTorch with other numbers is as ever', () => {
+    const net = read('another', 1)
+    expect(stats(net)).toEqual(Array(2).fill({ call: 'moving', arguments: { newest: 0 } }))
+    expect(net.notes.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/stay as they are in training.*write stats: moving\(newest: 0.1\)/),
+    ])
+    for (const [momentum, newest] of [[0, 1], [0.9, 0.1]] as const) {
+      const { layers, notes } = read('pytorch', momentum)
+      expect(layers[0]!.arguments!['stats']).toEqual({ call: 'moving', arguments: { newest } })
+      expect(notes).toEqual([])
+    }
+  })
 })
 
 test('says what to do about names of nodes, parts of names, and shapes with the batch', () => {

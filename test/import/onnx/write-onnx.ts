@@ -63,6 +63,7 @@ export interface Func {
 export interface Model extends Graph {
   readonly opset?: number
   readonly ir?: number
+  readonly producer?: string
   readonly functions?: readonly Func[]
 }
 
@@ -146,7 +147,7 @@ const opset = (domain: string, version: number): Uint8Array =>
 export function modelBytes(model: Model): Uint8Array {
   return bytesOf((to) => {
     to.writeVarintField(1, model.ir ?? 8)
-    to.writeStringField(2, 'a test')
+    to.writeStringField(2, model.producer ?? 'a test')
     to.writeBytesField(7, graphBytes(model))
     to.writeBytesField(8, opset('', model.opset ?? 17))
     for (const domain of new Set(model.functions?.map((f) => f.domain))) to.writeBytesField(8, opset(domain, 1))
