@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { compile } from '../../compiler/index.ts'
+import { compile, type CompileOptions } from '../../compiler/index.ts'
+import { randomNet } from '../support/random-net.ts'
+import { variedNet } from '../support/varied-net.ts'
 
 // Equations are verified after each step whose text somebody asks for.
 test('equations are sound after each step, from lowering on', () => {
@@ -42,4 +44,30 @@ test.each([
       programs: ['train', 'infer'],
       watch: (_program, _step, show) => expect(show()).not.toBe(''),
     })
+})
+
+test('and where a filter is transposed once, rows and columns of a window as one axis', () => {
+  const steps: string[] = []
+  compile('net t { input x: f32[6, 7, 3]  output y = x -> conv(4, 3) }', {
+    targets: ['wasm'],
+    programs: ['infer'],
+    watch: (program, step, show) => steps.push(`${program} ${step} ${show()}`),
+  })
+  expect(steps.filter((step) => step.startsWith('prepare lower')).join()).toContain('transposed6x9x4[6, 9, 4]')
+})
+
+/** What decides which steps there are, and what they leave. */
+const WAYS: readonly CompileOptions[] = [
+  { targets: ['wasm'], programs: ['eval', 'train/global'], precise: true, wide: true },
+  { targets: ['wasm'], programs: ['step/global'], freeze: ['conv_1'] },
+  { targets: ['webgpu'], programs: ['train'], memory: 'small' },
+  { targets: ['webgpu-f16'], programs: ['infer'], storage: 'f16' },
+]
+
+const SEEDS = Array.from({ length: 10 }, (_, seed) => seed + 1)
+
+test.each(SEEDS)('and of random nets of seed %i, in two of these ways', (seed) => {
+  for (const text of [randomNet(seed), variedNet(seed, SEEDS.length)])
+    for (const way of [WAYS[seed % 4]!, WAYS[(seed + 1 + (seed >> 2)) % 4]!])
+      compile(text, { ...way, watch: (_program, _step, show) => expect(show()).not.toBe('') })
 })

@@ -1,7 +1,9 @@
 import { timesLoaded } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { type IsConstant, packedTensor, type PrepackedKernel } from '../../ir/prepack.ts'
-import { isBatched } from '../../ir/tensor.ts'
+import { divide, type Index, plus, rangeOf, remainder } from '../../ir/affine.ts'
+import { bottomUp, mapValues } from '../../ir/rewrite.ts'
+import { isBatched, type Tensor } from '../../ir/tensor.ts'
 import { batchReduction, fixedWhilePacking, mainOf } from './contraction.ts'
 import { blocksOf, inBlocks, packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule } from './schedule.ts'
@@ -34,6 +36,21 @@ export function prepackTransposed(
   const packed = packedTensor(factor.tensor, `transposed${shape.join('x')}`, shape)
   return {
     equation: { ...e, prepacked: { weight: factor.tensor, packed, form: 'transposed' } },
-    preparation: [{ ...inBlocks(made, fixed, packed).equation, name: packed.name, layers: e.layers }],
+    preparation: [inDimensions({ ...inBlocks(made, fixed, packed).equation, name: packed.name, layers: e.layers }, factor.tensor)],
   }
+}
+
+/** Axes of a sum are joined where memory runs through, a window's rows and columns: an index beyond its dimension is one of the next row, and is said so. */
+function inDimensions(e: Equation, { name, shape }: Tensor): Equation {
+  const carried = (at: readonly Index[]): readonly Index[] => {
+    const places = [...at]
+    for (let d = places.length - 1; d > 0; d--) {
+      const extent = shape[d] as number
+      if (rangeOf(places[d]!).max < extent) continue
+      places[d - 1] = plus(places[d - 1]!, divide(places[d]!, extent))
+      places[d] = remainder(places[d]!, extent)
+    }
+    return places
+  }
+  return mapValues(e, bottomUp((node) => (node.kind === 'load' && node.tensor.name === name ? { ...node, at: carried(node.at) } : node)))
 }
