@@ -54,8 +54,8 @@ export async function inDatabase<T>(
       const transaction = database.transaction([...stores], mode)
       const request = work((name) => transaction.objectStore(name))
       transaction.oncomplete = () => resolve(request.result)
-      // The error of a transaction that has no room comes with its end, not with the request.
-      transaction.onabort = transaction.onerror = () => {
+      // Whatever goes wrong ends the transaction: that of a lack of room with no request, that of one request while others have no error yet.
+      transaction.onabort = () => {
         void refusal(transaction.error ?? request.error).then(reject)
       }
     })

@@ -119,6 +119,7 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
   readonly gpu: GPUDevice
   /** The first thing that went wrong outside of an error scope. */
   failure: DeviceError | undefined
+  #closed = false
   #pipelines = new Map<string, Promise<GPUComputePipeline>>()
   #layouts = new Map<string, GPUBindGroupLayout>()
   #subgroups: Promise<boolean> | undefined
@@ -140,7 +141,8 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
     })
     void gpu.lost.then((info) => {
       this.failure ??= new DeviceError(
-        info.reason === 'destroyed' ? 'the device was closed'
+        this.#closed ? 'the device was closed'
+          : info.reason === 'destroyed' ? 'the GPU device was destroyed, though not by closing it here: open the net again'
           : `the GPU was lost (${
             info.message || 'no reason given'
           }): open the net again; with a smaller batch if that repeats, since drivers stop work that takes seconds`,
@@ -153,6 +155,7 @@ class WebGpuDevice implements Device<'f32'>, WebGpuHost {
   }
 
   close(): void {
+    this.#closed = true
     this.instance = undefined
     this.gpu.destroy()
   }

@@ -10,6 +10,8 @@ const COPY_SRC = 4
 const COPY_DST = 8
 const UNIFORM = 64
 const QUERY_RESOLVE = 512
+/** So long after a reading that failed a device says that it was lost, if it was. */
+const LOST_MS = 1000
 /** Timestamps in one query set: the specification's limit. */
 const MOST_QUERIES = 4096
 
@@ -198,8 +200,10 @@ export class WebGpuSession implements Session {
     try {
       await staging.mapAsync(1, 0, bytes)
     } catch (error) {
-      // What went wrong arrives as an event; let it come first.
+      // What went wrong arrives as an event, that the GPU is lost some time later; let it come first.
       await new Promise((resolve) => setTimeout(resolve))
+      this.#check()
+      await Promise.race([gpu.lost, new Promise((resolve) => setTimeout(resolve, LOST_MS))])
       this.#check()
       throw new DeviceError(`reading from the GPU failed: ${messageOf(error)}`)
     }

@@ -150,6 +150,23 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     expect(found.rest).toBe(0)
   })
 
+  test('a saving that fails at one of its requests is refused once, and the net of that name stays', async () => {
+    const before = opened.errors.length
+    const found = await inPage<{ why: string; same: boolean }>(`
+      const net = await fusenet.open('/mnist/', { batch: 1, device: 'wasm' })
+      const prob = async (net) => String((await net.run({ image: new Float32Array(784).fill(0.5) })).prob)
+      await net.save('indexeddb://kept')
+      const { put } = IDBObjectStore.prototype
+      IDBObjectStore.prototype.put = function (value, name) { return this.name === 'files' ? this.add(value, name) : put.call(this, value, name) }
+      const why = await net.save('indexeddb://kept').then(() => '', (error) => error.name + ': ' + error.message)
+      IDBObjectStore.prototype.put = put
+      const same = await prob(net) === await prob(await fusenet.open('indexeddb://kept', { batch: 1, device: 'wasm' }))
+      await fusenet.deleteNet('kept')
+      return { why, same }`)
+    expect(found).toEqual({ why: expect.stringMatching(/^InputError: .*IndexedDB \(ConstraintError/), same: true })
+    expect(opened.errors.slice(before)).toEqual([])
+  })
+
   test('a download is a file that opens again', async () => {
     const coming = opened.page.waitForEvent('download')
     await inPage(`const net = await fusenet.open('/mnist/', { batch: 1, device: 'wasm' }); await net.save('download://mine')`)

@@ -288,6 +288,16 @@ describe('refuses, as DeviceError that says where', () => {
     await expect(loss).rejects.toThrow(DeviceError)
   })
 
+  test('a GPU device that somebody else destroys while a result is awaited, and ever after', async () => {
+    const own = await webgpu({ gpu })
+    const net = await open(fixture(), { device: own, batch: 4 })
+    const { loss } = await net.trainStep({ x, label })
+    ;(own as unknown as { gpu: { destroy(): void } }).gpu.destroy()
+    await expect(loss).rejects.toThrow(/GPU device was destroyed.*open the net again/)
+    await expect(net.run({ x })).rejects.toThrow(/GPU device was destroyed/)
+    own.close()
+  })
+
   test('a net that was closed', async () => {
     const net = await open(fixture(), { device, batch: 4 })
     net.close()
