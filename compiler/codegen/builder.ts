@@ -117,6 +117,15 @@ export class KernelBuilder {
     return [...whole, ...lanes].reduce((a, b) => this.op('and', [a, b], 'bool'))
   }
 
+  /** Where a condition holds and none of the others do. What holds for all lanes or for none is settled before lanes differ. */
+  allButWhere(condition: Operand, others: readonly Operand[]): Operand {
+    if (condition.kind === 'truth' && !condition.value) return condition
+    if (others.some((c) => this.holds(c))) return truth(false)
+    const open = others.filter((c) => c.kind !== 'truth')
+    return [...open.filter((c) => lanesOf(c) === 1), ...open.filter((c) => lanesOf(c) === 4)]
+      .reduce((a, b) => this.op('andnot', [a, b], 'bool'), condition)
+  }
+
   select(condition: Operand, yes: Operand, no: Operand): Operand {
     if (condition.kind === 'truth') return condition.value ? yes : no
     if (this.key(yes) === this.key(no)) return yes

@@ -6,8 +6,10 @@ import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import type { Operand } from './kernel-function.ts'
 import { float, int, isZero, KernelBuilder, truth } from './builder.ts'
+import { choiceOf, type Condition, whereNotZero } from './conditions.ts'
 
 type Guarded = Extract<Expression, { kind: 'guard' }>
+type Select = Extract<Expression, { kind: 'select' }>
 type Binary = Extract<Expression, { kind: 'binary' }>
 
 /** What loads have to mind. */
@@ -116,9 +118,9 @@ export abstract class ExpressionEmitter {
         return written && this.minds('NaN') ? this.builder.op(e.op, [a, b]) : this.builder.arithmetic(e.op, a, b)
       }
       case 'select': {
-        const operands = e.test === 'finite' ? [e.a] : [e.a, e.b]
-        const condition = this.builder.op(e.test, operands.map((operand) => this.value(operand, point)), 'bool')
-        return this.builder.select(condition, this.value(e.yes, point), this.value(e.no, point))
+        if (!this.memory.asWritten) return this.builder.select(this.test(e, point), this.value(e.yes, point), this.value(e.no, point))
+        const { condition, yes, no } = choiceOf(e)
+        return this.builder.select(this.condition(condition, point), this.value(yes, point), this.value(no, point))
       }
       case 'guard':
         return this.guarded(e, point)
@@ -129,6 +131,33 @@ export abstract class ExpressionEmitter {
         return result
       }
     }
+  }
+
+  private test(e: Select, point: Point): Operand {
+    const operands = e.test === 'finite' ? [e.a] : [e.a, e.b]
+    return this.builder.op(e.test, operands.map((operand) => this.value(operand, point)), 'bool')
+  }
+
+  private condition(c: Condition, point: Point): Operand {
+    const { builder } = this
+    switch (c.kind) {
+      case 'truth':
+        return truth(c.value)
+      case 'test':
+        return this.test(c.of, point)
+      case 'not':
+        return builder.allButWhere(truth(true), [this.condition(c.of, point)])
+      case 'all': {
+        const held = c.of.filter((each) => each.kind !== 'not').map((each) => this.condition(each, point))
+        return builder.allButWhere(builder.all(held), c.of.flatMap((each) => (each.kind === 'not' ? [this.condition(each.of, point)] : [])))
+      }
+    }
+  }
+
+  /** What a counter counts where it is not 0: a condition, where the value is a choice between numbers that are written down, or the value. */
+  counted(e: Expression, point: Point): Operand {
+    const condition = this.memory.asWritten ? whereNotZero(e) : undefined
+    return condition ? this.condition(condition, point) : this.value(e, point)
   }
 
   /**

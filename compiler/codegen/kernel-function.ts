@@ -109,6 +109,8 @@ export type Opcode =
   /** args: condition, yes, no */
   | 'select'
   | 'and'
+  /** a and not b */
+  | 'andnot'
   /** 0 <= a < b of i32: one unsigned comparison. */
   | 'within'
   /** i32 arithmetic, truncating. */
@@ -152,7 +154,7 @@ export type Statement =
     readonly lanes?: 1 | 4
     readonly step?: number
   }
-  /** Adds how many of the values are not 0 to the one integer of a binding; whoever else does so at the same time is not lost. */
+  /** Adds how many of the values are not 0, or true, to the one integer of a binding; whoever else does so at the same time is not lost. */
   | { readonly kind: 'count'; readonly binding: number; readonly values: readonly Operand[] }
   /** Two or four vectors: the first lanes of all lie side by side from `at` on, the second ones `step` elements further, and so on. */
   | {

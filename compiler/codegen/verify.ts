@@ -111,7 +111,7 @@ class Verifier {
         return
       case 'count':
         this.memory(s.binding, true)
-        for (const value of s.values) this.value(value, 'f32', lanesOf(value), 'a count')
+        for (const value of s.values) this.value(value, typeOf(value) === 'bool' ? 'bool' : 'f32', lanesOf(value), 'a count')
     }
   }
 

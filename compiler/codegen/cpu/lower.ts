@@ -297,7 +297,7 @@ class LoopNestLowering {
   private store({ name, stores }: Equation, values: ReductionEmitter, points: readonly Point[]): void {
     const counted = stores.filter((s) => s.counts).map((s) => ({
       binding: this.slots.get(s.tensor)!,
-      values: points.map((point) => values.value(s.value, point)),
+      values: points.map((point) => values.counted(s.value, point)),
     }))
     const found: Stored[] = stores.filter((s) => !s.counts).flatMap((s) => {
       const linear = linearIndex(s.tensor, s.at)

@@ -3,7 +3,21 @@ import type { PlainOp } from './opcodes.ts'
 
 type Direct = Exclude<
   Opcode,
-  'fma' | 'finite' | 'select' | 'sign' | 'imin' | 'lanesum' | 'lanemax' | 'lanesums' | 'exp' | 'log' | 'tanh' | 'erf' | 'pow' | 'rounded'
+  | 'fma'
+  | 'finite'
+  | 'andnot'
+  | 'select'
+  | 'sign'
+  | 'imin'
+  | 'lanesum'
+  | 'lanemax'
+  | 'lanesums'
+  | 'exp'
+  | 'log'
+  | 'tanh'
+  | 'erf'
+  | 'pow'
+  | 'rounded'
 >
 
 export const SCALAR: Readonly<Record<Direct, PlainOp>> = {

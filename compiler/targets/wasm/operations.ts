@@ -55,6 +55,18 @@ export class Operations {
         if (four) code.op('f32x4.abs').f32x4(Infinity, Infinity, Infinity, Infinity).op('f32x4.lt')
         else code.op('f32.abs').f32(Infinity).op('f32.lt')
         return
+      case 'andnot':
+        if (four) {
+          push(a, b)
+          code.op('v128.andnot')
+        } else if (a.kind === 'truth') {
+          push(b)
+          code.op('i32.eqz')
+        } else {
+          push(a, b)
+          code.op('i32.eqz').op('i32.and')
+        }
+        return
       case 'select':
         if (four && isZero(c)) {
           push(b, a)

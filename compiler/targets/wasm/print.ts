@@ -1,4 +1,4 @@
-import { type KernelFunction, lanesOf, type Statement } from '../../codegen/kernel-function.ts'
+import { type KernelFunction, lanesOf, type Statement, typeOf } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
 import { inlineLets } from '../../codegen/inline-lets.ts'
 import { Code } from './code.ts'
@@ -207,15 +207,18 @@ class Printer {
     }
   }
 
-  /** Rare: nothing is added where all lanes of all values are 0. Several threads may add at once. */
+  /** Rare: nothing is added where all lanes of all values are 0 or false. Several threads may add at once. */
   private count({ binding, values }: Extract<Statement, { kind: 'count' }>): void {
     const { code } = this
     const found = this.locals.temporary('i32')
     values.forEach((value, i) => {
       const four = lanesOf(value) === 4
       this.values.print(value, four ? 4 : 1)
-      if (four) code.f32x4(0, 0, 0, 0).op('f32x4.ne').op('i32x4.bitmask').op('i32.popcnt')
-      else code.f32(0).op('f32.ne')
+      if (typeOf(value) !== 'bool') {
+        if (four) code.f32x4(0, 0, 0, 0).op('f32x4.ne')
+        else code.f32(0).op('f32.ne')
+      }
+      if (four) code.op('i32x4.bitmask').op('i32.popcnt')
       if (i > 0) code.op('i32.add')
     })
     code.tee(found).if()

@@ -1,5 +1,5 @@
 import type { Extent } from '../../ir/affine.ts'
-import type { KernelFunction, Statement, Operand } from '../../codegen/kernel-function.ts'
+import { type KernelFunction, type Operand, type Statement, typeOf } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
 import { inlineLets, type Reads } from '../../codegen/inline-lets.ts'
 import { FUNCTIONS, invocationId, stepOf, WORKGROUP_ID } from './prelude.ts'
@@ -124,7 +124,7 @@ function printStatements(kernel: KernelFunction, body: readonly Statement[], ind
         break
       }
       case 'count': {
-        const each = s.values.map((value) => `u32(${text(value)} != 0.0)`)
+        const each = s.values.map((value) => (typeOf(value) === 'bool' ? `u32(${text(value)})` : `u32(${text(value)} != 0.0)`))
         const name = `${memoryName(kernel, s.binding)}_found`
         lines.push(`${indent}let ${name} = ${each.join(' + ')};`)
         lines.push(`${indent}if (${name} != 0u) { atomicAdd(&${memoryName(kernel, s.binding)}[0], i32(${name})); }`)
@@ -258,6 +258,8 @@ function printOperation(op: Extract<Operand, { kind: 'operation' }>['op'], args:
       return `${a} == ${b}`
     case 'and':
       return `${a} && ${b}`
+    case 'andnot':
+      return a === 'true' ? `!(${b})` : `${a} && !(${b})`
     case 'within':
       return `u32(${a}) < u32(${b})`
     case 'select':
@@ -286,6 +288,7 @@ function printFloat(value: number): string {
 /** How tightly operators bind; all else is printed as a call. */
 const PRECEDENCE: Readonly<Record<string, number>> = {
   and: 0,
+  andnot: 0,
   lt: 1,
   le: 1,
   eq: 1,
