@@ -60,4 +60,13 @@ describe.runIf(chromiumRunsHere)('the page of the template', () => {
     // The browser's own word on the module that had a mistake.
     expect(opened.errors.filter((error) => !/spirals\.net\?.*: 500$/.test(error))).toEqual([])
   })
+
+  test('says why a training stopped, and trains again', async () => {
+    page.write('src/spirals.net', text.replace('lr: 0.01', 'lr: 1e38'))
+    const changed = /spirals changed: 6 parameters kept/
+    await expect.poll(() => opened.console.filter((line) => changed.test(line)).length, { timeout: 60_000 }).toBeGreaterThan(1)
+    await opened.page.click('button')
+    await says(/training stops at update \d+: .*try a lower rate/)
+    expect(await opened.page.evaluate(`document.querySelector('button').disabled`)).toBe(false)
+  })
 })

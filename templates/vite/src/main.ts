@@ -27,7 +27,6 @@ async function paint(): Promise<void> {
 }
 
 async function train(): Promise<void> {
-  button.disabled = true
   const data = points()
   for await (const { epoch, epochEnd, loss } of learner.train(data, { epochs: 100 })) {
     if (!epochEnd || epoch % 10 !== 9) continue
@@ -38,10 +37,19 @@ async function train(): Promise<void> {
   }
   const { metrics } = await learner.evaluate(data)
   status.value = `${(100 * metrics.accuracy).toFixed(1)} % are right`
-  button.disabled = false
 }
 
-button.addEventListener('click', () => void train())
+button.addEventListener('click', () => {
+  button.disabled = true
+  train()
+    .catch((error: unknown) => {
+      // A rate that is too high, say: the message says what to do.
+      status.value = error instanceof Error ? error.message : String(error)
+    })
+    .finally(() => {
+      button.disabled = false
+    })
+})
 // While `npm run dev` runs, a change of spirals.net is taken over with what was learned.
 addEventListener('fusenet:update', () => void paint())
 await paint()
