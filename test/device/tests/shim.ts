@@ -92,18 +92,44 @@ chai.use(JestExtend)
 chai.use(JestChaiExpect)
 chai.use(JestAsymmetricMatchers)
 
-/** vitest's, without what belongs to its own runner: snapshots, polling, counts of assertions. */
+/** vitest's, without what belongs to its own runner: snapshots, counts of assertions. */
 export const expect: unknown = Object.assign(
   (value: unknown, message?: string): unknown => chai.expect(value, message),
   chai.expect,
   (globalThis as unknown as Record<symbol, object>)[ASYMMETRIC_MATCHERS_OBJECT],
 )
 Object.assign(expect as object, {
+  poll,
   getState: () => getState(expect as never),
   setState: (state: object) => setState(state, expect as never),
 })
 Object.defineProperty(globalThis, GLOBAL_EXPECT, { value: expect, writable: true, configurable: true })
 setState({ assertionCalls: 0, isExpectingAssertions: false, expectedAssertionsNumber: null } as never, expect as never)
+
+type Matcher = (...args: readonly unknown[]) => unknown
+
+/** `expect.poll`: asks again, every `interval` milliseconds, until what is asked for holds; after `timeout` the last failure stands. */
+function poll(ask: () => unknown, { interval = 50, timeout = 1000 } = {}): unknown {
+  const end = performance.now() + timeout
+  const matchers = (negated: boolean): unknown =>
+    new Proxy({}, {
+      get: (_, name: string) => {
+        if (name === 'not') return matchers(!negated)
+        return async (...args: readonly unknown[]) => {
+          for (;;) {
+            try {
+              const held = (expect as (value: unknown) => Record<string, Matcher> & { not: Record<string, Matcher> })(await ask())
+              return (negated ? held.not : held)[name]!(...args)
+            } catch (error) {
+              if (performance.now() > end) throw error
+              await new Promise((done) => setTimeout(done, interval))
+            }
+          }
+        }
+      },
+    })
+  return matchers(false)
+}
 
 async function within(run: () => unknown, limitMs: number): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined
