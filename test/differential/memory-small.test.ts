@@ -35,17 +35,23 @@ async function trace(text: string, style: Style, memory: Memory, device: Device)
 }
 
 /**
- * Largest difference in units of the tensor's scale, by name; what differs by no more than `allowed` is left out. The scale of a mean is that of
- * the values that it is the mean of: their deviation, where the mean itself is near 0.
+ * Largest difference in units of the tensor's scale, by name. The scale of a mean is that of the values that it is the mean of: their deviation,
+ * where the mean itself is near 0.
  */
-function apart(got: ReadonlyMap<string, ArrayLike<number>>, want: ReadonlyMap<string, ArrayLike<number>>, allowed: number): string[] {
-  return [...want].flatMap(([name, values]) => {
+function distances(got: ReadonlyMap<string, ArrayLike<number>>, want: ReadonlyMap<string, ArrayLike<number>>): Map<string, number> {
+  return new Map([...want].map(([name, values]) => {
     const other = got.get(name)!
     const variance = name.endsWith('running_mean') ? want.get(name.replace(/mean$/, 'var'))! : []
     const scale = Math.max(1e-3, ...Array.from(values, Math.abs), ...Array.from(variance, Math.sqrt))
-    const distance = Math.max(0, ...Array.from(values, (v, i) => Math.abs(other[i]! - v) / scale))
-    return distance <= allowed ? [] : [`${name} is off by ${distance.toExponential(1)} of its scale`]
-  })
+    return [name, Math.max(0, ...Array.from(values, (v, i) => Math.abs(other[i]! - v) / scale))]
+  }))
+}
+
+/** What is further off than it may be. */
+function apart(found: ReadonlyMap<string, number>, allowed: (name: string) => number): string[] {
+  return [...found].flatMap(([name, distance]) =>
+    distance <= allowed(name) ? [] : [`${name} is off by ${distance.toExponential(1)} of its scale`]
+  )
 }
 
 describe('memory small gives what memory fast gives', () => {
@@ -68,17 +74,20 @@ describe('memory small gives what memory fast gives', () => {
     test.each(nets)('%s: something is computed again, and in float64 all is the same to the last bit', async (_, text) => {
       expect(inspect(text, { style, memory: 'small', batch: BATCH, programs: ['train'] }).programs['train']!.kernels.some((k) => k.again))
         .toBe(true)
-      expect(apart(await trace(text, style, 'small', exact), await trace(text, style, 'fast', exact), 0)).toEqual([])
+      expect(apart(distances(await trace(text, style, 'small', exact), await trace(text, style, 'fast', exact)), () => 0)).toEqual([])
     })
 
-    // What runs again gathers no statistics, so it may be tiled otherwise: rounding of float32, through two steps.
+    // What runs again gathers no statistics, so it may be tiled otherwise: rounding of float32, through two steps. It is no further from
+    // float64 than what is kept; a gradient that is 0 in exact arithmetic is nothing but rounding either way.
     test.each(nets)('%s in WebAssembly, to rounding', async (_, text) => {
-      expect(apart(await trace(text, style, 'small', cpu), await trace(text, style, 'fast', cpu), 1e-4)).toEqual([])
+      const want = await trace(text, style, 'fast', exact)
+      const kept = distances(await trace(text, style, 'fast', cpu), want)
+      expect(apart(distances(await trace(text, style, 'small', cpu), want), (name) => Math.max(1e-4, 2 * kept.get(name)!))).toEqual([])
     })
 
     // Split has the same kernels, more of them: one style is enough for a software adapter.
     test.runIf(style === 'merged').each(nets.slice(0, 1))('%s on WGSL, to rounding', async (_, text) => {
-      expect(apart(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu), 1e-4)).toEqual([])
+      expect(apart(distances(await trace(text, style, 'small', gpu), await trace(text, style, 'fast', gpu)), () => 1e-4)).toEqual([])
     })
   })
 })
