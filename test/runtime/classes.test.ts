@@ -108,7 +108,7 @@ describe('a net', () => {
       [{ path: 'inputs[1].classNames', message: 'two classes cat' }],
     )
     expect(problemsOf({ ...manifest, inputs: [manifest.inputs[0], { ...manifest.inputs[1], classNames: ['cat'] }] })[0]!.message).toBe(
-      '1 names for 3 classes',
+      '1 name for 3 classes',
     )
     expect(problemsOf({ ...manifest, inputs: [{ ...manifest.inputs[0], classNames: ['a'] }, manifest.inputs[1]] })[0]!.path).toBe(
       'inputs[0].classNames',
