@@ -137,6 +137,9 @@ function strayUnit(tokens: readonly Token[], at: number, { text }: Source): stri
   return undefined
 }
 
+/** Words that a result begins with. A loss needs no name. */
+const RESULTS: readonly TokenType[] = [T.Output, T.Loss, T.Metric]
+
 function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[], at: number, source: Source): string | undefined {
   const { image, tokenType } = token
   const before = tokens[at - 1]
@@ -167,6 +170,10 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[
     if (isName(token) && /^(const|let|var)$/.test(before.image)) return `a value is given without '${before.image}': ${image} = ...`
     const meant = rules.includes('body') ? undefined : suggest(before.image, ['net', 'block', 'train', 'import'])
     return meant === undefined ? `a value is given with '=': ${before.image} = ...` : `did you mean \`${meant}\`?`
+  }
+  if (wanted === T.Assign && before && RESULTS.includes(before.tokenType)) {
+    const written = before.tokenType === T.Loss ? 'loss = ...' : `${before.image} NAME = ...`
+    return isReserved(token) ? `'${image}' is a word of the language: ${written}` : `a result is written ${written}`
   }
   if (wanted === T.Assign) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
   const inList = (wanted === T.CloseParen && rule === 'call') || wanted === T.CloseBracket

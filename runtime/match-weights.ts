@@ -106,7 +106,9 @@ const some = (entries: readonly { readonly name: string; readonly shape: readonl
 export function sayMatch({ taken, fresh, left }: WeightsMatch): string {
   const told = (entries: readonly MatchedWeight[]): string =>
     entries.slice(0, MOST_SHOWN).map(({ name, why }) => `${name}: ${why}`).join('; ') + (entries.length > MOST_SHOWN ? '; ...' : '')
-  return `weights: ${taken.length} of ${countOf(taken.length + fresh.length, 'parameter')} are taken`
+  return `weights: ${taken.length} of ${countOf(taken.length + fresh.length, 'parameter')} ${
+    taken.length + fresh.length === 1 ? 'is' : 'are'
+  } taken`
     + (taken.some(({ why }) => why !== undefined) ? `, of which are converted: ${told(taken.filter(({ why }) => why !== undefined))}` : '')
     + (fresh.length > 0 ? `, ${fresh.length} fresh (${told(fresh)})` : '') +
     (left.length > 0 ? `, ${countOf(left.length, 'tensor')} left over (${told(left)})` : '')

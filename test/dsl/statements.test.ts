@@ -297,3 +297,13 @@ describe('classes by their names', () => {
     expect(underlined(found[0]!)).toBe(at)
   })
 })
+
+test.each([
+  ['loss loss = a', "'loss' is a word of the language: loss = ..."],
+  ['output output = a', "'output' is a word of the language: output NAME = ..."],
+  ['metric for = a', "'for' is a word of the language: metric NAME = ..."],
+  ['metric (a)', 'a result is written metric NAME = ...'],
+  ['loss a b = a', 'a result is written loss a = ...'],
+])('%s: the hint says how a result is written', (line, hint) => {
+  expect(mistakes(`net n {\n input x: f32[4]\n a = x -> relu\n ${line}\n}`)[0]!.hint).toBe(hint)
+})
