@@ -16,6 +16,9 @@ const rows: readonly (readonly [string, string])[] = [
   ['the first rows', 'slice(x -> batch_norm, 2, 0, 3) -> conv(4, 3, pad: 1) -> fc(3)'],
   ['the first of two', 'concat(x -> conv(3, 1) -> batch_norm, x -> conv(2, 1) -> batch_norm) -> conv(4, 3) -> fc(3)'],
   ['within a frame behind it', 'x -> batch_norm -> pad([0, 0, 0, 2]) -> conv(4, 3) -> fc(3)'],
+  ['channels from the second on', 'slice(x -> batch_norm, 1, 1, 3) -> fc(3)'],
+  ['within a frame in front of it', 'x -> batch_norm -> pad([0, 0, 2, 0]) -> conv(4, 3) -> fc(3)'],
+  ['the last of two', 'concat(x -> conv(2, 1), x -> conv(3, 1) -> batch_norm) -> conv(4, 3) -> fc(3)'],
 ]
 
 test.each(rows)('%s', async (_, layers) => {
