@@ -156,6 +156,11 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
       )
     const constants = inputs.every((value) => !value || value.kind === 'constant')
     if (constants && operator!.fold) operator!.fold(node)
+    else if (constants && inputs.length > 0)
+      node.refuse(
+        `it is computed from constants, which ${proto.opType} is not here`,
+        'export the model with constants folded, or simplify it by onnxsim',
+      )
     else if (operator!.map) operator!.map(node)
     else node.refuse(
         'it is computed from the inputs, and no layer of the language computes it',

@@ -131,13 +131,19 @@ export function erf(x: number): number {
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
 const hardSigmoid = (x: number, alpha: number, beta: number): number => Math.min(1, Math.max(0, alpha * x + beta))
 
 export const activationOperators: readonly OnnxOperator[] = [
   row('Relu', 'relu', (x) => Math.max(x, 0)),
-  row('LeakyRelu', 'leaky_relu', undefined, (node) => ({ slope: node.float('alpha', 0.01) })),
+  row(
+    'LeakyRelu',
+    'leaky_relu',
+    (x, node) => (x < 0 ? node.float('alpha', 0.01) * x : x),
+    (node) => ({ slope: node.float('alpha', 0.01) }),
+  ),
   { op: 'PRelu', map: prelu },
-  row('Elu', 'elu', undefined, (node) => ({ alpha: node.float('alpha', 1) })),
+  row('Elu', 'elu', (x, node) => (x < 0 ? node.float('alpha', 1) * Math.expm1(x) : x), (node) => ({ alpha: node.float('alpha', 1) })),
   { op: 'Selu', map: selu },
   row('Celu', 'celu', undefined, (node) => ({ alpha: node.float('alpha', 1) })),
   row('Sigmoid', 'sigmoid', sigmoid),
@@ -145,11 +151,11 @@ export const activationOperators: readonly OnnxOperator[] = [
     alpha: node.float('alpha', 0.2),
     beta: node.float('beta', 0.5),
   })),
-  row('HardSwish', 'hard_swish'),
+  row('HardSwish', 'hard_swish', (x) => x * hardSigmoid(x, 1 / 6, 0.5)),
   row('Tanh', 'tanh', Math.tanh),
-  row('Softplus', 'softplus', (x) => Math.log1p(Math.exp(x))),
+  row('Softplus', 'softplus', softplus),
   row('Softsign', 'softsign', (x) => x / (1 + Math.abs(x))),
-  row('Mish', 'mish'),
+  row('Mish', 'mish', (x) => x * Math.tanh(softplus(x))),
   row(
     'Gelu',
     'gelu',

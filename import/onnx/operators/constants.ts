@@ -255,9 +255,10 @@ export function foldReduce(
   }
   const place = repeating(kept, c.shape)
   node.give(lazyConstant(c, shape, () => {
-    const result = new (c.type.fitsFloat32 ? Float32Array : Float64Array)(elementCount(kept)).fill(start)
+    // Sums are made in float64: thousands of numbers added in float32 lose digits.
+    const result = new Float64Array(elementCount(kept)).fill(start)
     c.values().forEach((v, i) => (result[place(i)] = f(result[place(i)]!, v)))
-    return result.map((v) => end(v, count))
+    return numbersOf(c.type, result, (v) => end(v, count))
   }))
 }
 

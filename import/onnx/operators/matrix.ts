@@ -3,8 +3,10 @@ import { showDimensions } from '../dimension.ts'
 import type { Numbers } from '../tensor-data.ts'
 import type { OnnxNode } from '../node.ts'
 import { type Constant, lazyConstant, parameterOf, rankOf, shapeOf, transposed } from '../value.ts'
+import { broadcastShape } from './arithmetic.ts'
 import { alignedTo, broadcastDims, operandOf } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
+import { repeating, reshaped } from './rearrange.ts'
 
 const timesNumber = (by: number) => (values: Numbers): Numbers => (by === 1 ? values : values.map((v) => v * by))
 
@@ -65,23 +67,43 @@ function matMul(node: OnnxNode): void {
   )
 }
 
-/** A product of constants, of two axes each. */
+/** The most products that constants are multiplied with here. */
+const MOST_PRODUCTS = 2 ** 30
+
+/** Matrices [rows, inner] times [inner, columns], one for each of the axes in front, which are broadcast. Sums are made in float64. */
+function product(node: OnnxNode, a: Constant, b: Constant): Constant {
+  const [rows, inner] = a.shape.slice(-2) as [number, number]
+  const columns = b.shape.at(-1)!
+  if (b.shape.at(-2) !== inner) return node.refuse(`${showDimensions(a.shape)} times ${showDimensions(b.shape)}`)
+  const [before, behind] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
+  const many = broadcastShape(node, before, behind)
+  const shape = [...many, rows, columns]
+  if (elementCount(shape) > node.net.mostFolded || elementCount(shape) * inner > MOST_PRODUCTS)
+    return node.refuse('a product of constants that is too large to be computed here')
+  const [matrixOfA, matrixOfB] = [repeating(before, many), repeating(behind, many)]
+  return {
+    ...lazyConstant(a, shape, () => {
+      const [left, right] = [a.values(), b.values()]
+      return Float32Array.from({ length: elementCount(shape) }, (_, at) => {
+        const [matrix, row, column] = [Math.floor(at / (rows * columns)), Math.floor(at / columns) % rows, at % columns]
+        const [fromA, fromB] = [(matrixOfA(matrix) * rows + row) * inner, matrixOfB(matrix) * inner * columns + column]
+        let sum = 0
+        for (let k = 0; k < inner; k++) sum += left[fromA + k]! * right[fromB + k * columns]!
+        return sum
+      })
+    }),
+    learned: a.learned || b.learned,
+  }
+}
+
+/** A product of constants, as NumPy's `matmul`: a vector is a row on the left and a column on the right, and its axis goes again. */
 function foldMatMul(node: OnnxNode): void {
   const [a, b] = [node.constant(0, ''), node.constant(1, '')]
-  if (a.shape.length !== 2 || b.shape.length !== 2) return node.refuse('a product of constants that are no matrices')
-  const [rows, inner] = a.shape as [number, number]
-  const columns = b.shape[1]!
-  if (b.shape[0] !== inner) return node.refuse(`${showDimensions(a.shape)} times ${showDimensions(b.shape)}`)
-  if (rows * columns > node.net.mostFolded || rows * inner * columns > 2 ** 30)
-    return node.refuse('a product of constants that is too large to be computed here')
-  node.give(lazyConstant(a, [rows, columns], () => {
-    const [left, right] = [a.values(), b.values()]
-    return Float32Array.from({ length: rows * columns }, (_, at) => {
-      let sum = 0
-      for (let k = 0; k < inner; k++) sum += left[Math.floor(at / columns) * inner + k]! * right[k * columns + (at % columns)]!
-      return sum
-    })
-  }))
+  if (a.shape.length === 0 || b.shape.length === 0) return node.refuse('a product with a single number')
+  const [row, column] = [a.shape.length === 1, b.shape.length === 1]
+  const c = product(node, row ? reshaped(a, [1, ...a.shape]) : a, column ? reshaped(b, [...b.shape, 1]) : b)
+  const last = c.shape.length - 1
+  node.give(reshaped(c, c.shape.filter((_, d) => !(row && d === last - 1) && !(column && d === last))))
 }
 
 export const matrixOperators: readonly OnnxOperator[] = [

@@ -1,5 +1,6 @@
+import { elementCount } from '../../../bundle/sizes.ts'
 import type { OnnxNode } from '../node.ts'
-import { constantOf, rankOf, type Tensor } from '../value.ts'
+import { constantOf, lazyConstant, numbersOf, rankOf, type Tensor } from '../value.ts'
 import { INT64 } from '../element-type.ts'
 import { foldReduce } from './constants.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -64,7 +65,30 @@ const argMax = (negated: boolean) => (node: OnnxNode): void => {
   node.give(node.emit('arg_max', [from], { axis, keep, last: node.int('select_last_index', 0) !== 0 }, dims, { type: 'int' }))
 }
 
-const foldSum = (node: OnnxNode): void => foldReduce(node, (a, b) => a + b, 0)
+/** The sum of f of constants, and what is made of it. */
+const foldSum = (f = (v: number): number => v, end = (v: number): number => v) => (node: OnnxNode): void =>
+  foldReduce(node, (a, b) => a + f(b), 0, end)
+
+/** Softmax of constants, and its logarithm: along one axis, or before opset 13 over all axes from `axis` on. */
+const foldSoftmax = (log: boolean) => (node: OnnxNode): void => {
+  const c = node.constant(0, 'its input')
+  const axis = node.axis(node.int('axis', node.opset >= 13 ? -1 : 1), c.shape.length)
+  const count = node.opset >= 13 ? c.shape[axis]! : elementCount(c.shape.slice(axis))
+  const step = node.opset >= 13 ? elementCount(c.shape.slice(axis + 1)) : 1
+  node.give(lazyConstant(c, c.shape, () => {
+    const x = c.values()
+    return numbersOf(
+      c.type,
+      Array.from(x, (v, i) => {
+        const start = i - Math.floor(i / step) % count * step
+        let [largest, sum] = [-Infinity, 0]
+        for (let k = 0; k < count; k++) largest = Math.max(largest, x[start + k * step]!)
+        for (let k = 0; k < count; k++) sum += Math.exp(x[start + k * step]! - largest)
+        return log ? v - largest - Math.log(sum) : Math.exp(v - largest) / sum
+      }),
+    )
+  }))
+}
 
 /** The greatest index is a whole number. */
 function foldArgMax(node: OnnxNode): void {
@@ -78,16 +102,16 @@ function foldArgMax(node: OnnxNode): void {
 
 export const reductionOperators: readonly OnnxOperator[] = [
   { op: 'ReduceMean', map: reduce('reduce_mean', 18), fold: (node) => foldReduce(node, (a, b) => a + b, 0, (v, count) => v / count) },
-  { op: 'ReduceSum', map: reduce('reduce_sum', 13), fold: foldSum },
+  { op: 'ReduceSum', map: reduce('reduce_sum', 13), fold: foldSum() },
   { op: 'ReduceMax', map: reduce('reduce_max', 18), fold: (node) => foldReduce(node, Math.max, -Infinity) },
   { op: 'ReduceMin', map: reduce('reduce_min', 18), fold: (node) => foldReduce(node, Math.min, Infinity) },
-  { op: 'ReduceL1', map: reduce('reduce_l1', 18) },
-  { op: 'ReduceL2', map: reduce('reduce_l2', 18) },
-  { op: 'ReduceSumSquare', map: reduce('reduce_sum', 18, { before: squared }) },
-  { op: 'ReduceLogSum', map: reduce('reduce_sum', 18, { after: 'log' }) },
-  { op: 'ReduceLogSumExp', map: reduce('reduce_sum', 18, { before: exponential, after: 'log' }) },
-  { op: 'Softmax', map: softmax('softmax') },
-  { op: 'LogSoftmax', map: softmax('log_softmax') },
+  { op: 'ReduceL1', map: reduce('reduce_l1', 18), fold: foldSum(Math.abs) },
+  { op: 'ReduceL2', map: reduce('reduce_l2', 18), fold: foldSum((v) => v * v, Math.sqrt) },
+  { op: 'ReduceSumSquare', map: reduce('reduce_sum', 18, { before: squared }), fold: foldSum((v) => v * v) },
+  { op: 'ReduceLogSum', map: reduce('reduce_sum', 18, { after: 'log' }), fold: foldSum(undefined, Math.log) },
+  { op: 'ReduceLogSumExp', map: reduce('reduce_sum', 18, { before: exponential, after: 'log' }), fold: foldSum(Math.exp, Math.log) },
+  { op: 'Softmax', map: softmax('softmax'), fold: foldSoftmax(false) },
+  { op: 'LogSoftmax', map: softmax('log_softmax'), fold: foldSoftmax(true) },
   { op: 'ArgMax', map: argMax(false), fold: foldArgMax },
   { op: 'ArgMin', map: argMax(true) },
 ]
