@@ -31,7 +31,8 @@ export async function evaluateAll(executor: Executor, given: Dataset, options: E
   const runBatch = async (reader: BatchReader, from: number, count: number, isTail = false): Promise<void> => {
     const read = await reader.read(Uint32Array.from({ length: count }, (_, i) => from + i))
     const session = isTail ? await executor.sessionFor(count, counters.length > 0 ? [program, inferring] : [program]) : executor.session
-    const run = async (name: string, wanted: readonly string[]) => executor.execute(name, read, { results: wanted, session, lent: true })
+    const run = async (name: string, wanted: readonly string[]) =>
+      executor.execute(name, read, { results: wanted, session, lent: true, kind: 'evaluate' })
     const { values } = await run(program, results)
     // What is read next takes the place of these labels; and of sessions for the rest there is one at a time.
     const labels = counters.map(({ label }) => (read[label.name] as Int32Array).slice())

@@ -18,7 +18,7 @@ import type { Inputs } from './net-api.ts'
 import type { NetParts } from './net-parts.ts'
 import { checkValues } from './one-value.ts'
 import { ParameterStore, type Writes } from './parameter-store.ts'
-import { RunQueue } from './run-queue.ts'
+import { RunQueue, type Work } from './run-queue.ts'
 import { TailSession } from './tail-session.ts'
 import { TrainingCourse } from './training-course.ts'
 
@@ -39,6 +39,8 @@ export interface ExecuteOptions {
   readonly given?: readonly (readonly [tensor: number, data: Numbers])[]
   /** Nothing runs if this failed. */
   readonly after?: Promise<unknown>
+  /** What it does to the net. Default: `change` for an update, else `read`. */
+  readonly kind?: Work
 }
 
 /** A program that is to run, with inputs that fit it. */
@@ -176,8 +178,9 @@ export class Executor {
     const write = (ready: Call['inputs']): void => {
       for (const [input, { data }] of ready) session.write(inputTensor(session.plan, input), data)
     }
+    const kind = options.kind ?? (options.update ? 'change' : 'read')
     // Where nothing waits, the device takes them now and they are copied once.
-    const kept = options.lent ? inputs : this.#queue.isBusy ? this.#kept.keep(inputs) : undefined
+    const kept = options.lent ? inputs : this.#queue.isBusyFor(kind) ? this.#kept.keep(inputs) : undefined
     let failure: { readonly error: unknown } | undefined
     if (!kept && !this.#queue.isClosed) {
       try {
@@ -211,12 +214,17 @@ export class Executor {
       const named = values.then((all) => new Map(all.map((v, i) => [names[i]!, v])))
       named.catch(() => {})
       return { values: named, t, rate }
-    })
+    }, kind)
   }
 
   /** Does work on the session, one piece after another in the order of the calls. Rejects with DeviceError where the net is closed by then. */
-  enqueue<T>(work: () => Promise<T>): Promise<T> {
-    return this.#queue.run(work)
+  enqueue<T>(work: () => Promise<T>, kind: Work = 'read'): Promise<T> {
+    return this.#queue.run(work, kind)
+  }
+
+  /** Does an evaluation, whose parts are `execute` of the kind `evaluate` and `sessionFor`: nothing changes parameters between them. */
+  evaluation<T>(work: () => Promise<T>): Promise<T> {
+    return this.#queue.evaluation(work)
   }
 
   /** A session at another batch with the parameters of now, that runs these programs: for the last samples of an evaluation. */
@@ -225,7 +233,7 @@ export class Executor {
     await this.enqueue(async () => {
       await copySlices(this.session, session, [...this.store.slices().values()])
       if (programs.some((name) => this.program(name).needsPrepare)) await session.run('prepare', this.scalars(this.steps, 0))
-    })
+    }, 'evaluate')
     return session
   }
 

@@ -111,7 +111,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   evaluate(dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateAll(this.#executor, dataset, options)
+    return this.#executor.evaluation(() => evaluateAll(this.#executor, dataset, options))
   }
 
   rateAt(t: number): number {
@@ -126,7 +126,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const { strict } = checkOptions('setParameters', options, { strict: flag })
     const { store } = this.#executor
     const writes = store.fit(copyTensors(values, 'parameters', (name) => store.shapeOf(name)), 'parameter', { strict })
-    await this.#executor.enqueue(() => this.#executor.write(writes))
+    await this.#executor.enqueue(() => this.#executor.write(writes), 'change')
   }
 
   async save(to?: string | Host<'URL'>): Promise<Bundle> {
@@ -172,13 +172,13 @@ export class LocalNet implements Net<AnyNet, Precision> {
     await this.#executor.enqueue(async () => {
       await this.#executor.write(writes, { steps: step, seed })
       course.restore(identity)
-    })
+    }, 'change')
   }
 
   async reset(seed: number = this.seed): Promise<void> {
     if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${say(seed)}: an integer is wanted`)
     const writes = this.#executor.store.first(seed, this.#bundle.weights)
-    await this.#executor.enqueue(() => this.#executor.reset(writes, seed))
+    await this.#executor.enqueue(() => this.#executor.reset(writes, seed), 'change')
   }
 
   close(): void {

@@ -47,7 +47,9 @@ export class Updates {
     const results = [...losses.map(({ name }) => name), ...new Totals(losses).results, NON_FINITE_RESULT]
     const started: Promise<Started>[] = []
     for (const [i, call] of calls.entries())
-      started.push(executor.start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1] }))
+      started.push(
+        executor.start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1], kind: 'change' }),
+      )
     const loss = this.#watch.loss(
       this.#lossAndCount(started),
       keepGoing ? undefined : async ({ loss, elements, lastFiniteLoss }) => {

@@ -75,6 +75,7 @@ class FakeSession implements Session {
   readonly #kernels: Record<string, Kernel>
   readonly #buffers: Float64Array[]
   readonly #offsets: readonly number[]
+  #isClosed = false
 
   constructor(device: FakeDevice, plan: Plan, batch: number, kernels: Record<string, Kernel>) {
     this.#device = device
@@ -103,6 +104,7 @@ class FakeSession implements Session {
   }
 
   async run(program: string, scalars: StepScalars): Promise<void> {
+    if (this.#isClosed) throw new Error('a session that was closed runs nothing')
     if (this.#device.fail) throw new DeviceError(this.#device.fail)
     this.#device.log.push(`${program}${this.batch === 4 ? '' : `@${this.batch}`}`)
     if (program !== 'prepare') this.#device.scalars.push(scalars)
@@ -117,6 +119,7 @@ class FakeSession implements Session {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#device.log.push(`close ${this.batch}`)
   }
 }

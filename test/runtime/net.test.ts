@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { arrays, part } from '../../runtime/data/dataset.ts'
+import { arrays } from '../../runtime/data/dataset.ts'
 import { InputError } from '../../bundle/errors.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../runtime/snapshot.ts'
 import type { TensorData } from '../../bundle/format.ts'
@@ -434,29 +434,5 @@ describe('options of train and evaluate', () => {
   test.each([0.5, NaN, Infinity, '3', null])('reset with seed %s', async (seed) => {
     const { net } = await opened()
     await expect(net.reset(seed as number)).rejects.toThrow(InputError)
-  })
-})
-
-describe('evaluate', () => {
-  test.each([1, 3, 4, 5, 8, 11])('is exact over %s samples at batch 4', async (count) => {
-    const data = samples(count)
-    const { net } = await opened()
-    const got = await net.evaluate(data)
-    const { net: whole } = await opened({}, { batch: count })
-    const want = await whole.evaluate(data)
-    expect(got.count).toBe(count)
-    expect(got.loss).toBeCloseTo(want.loss!, 12)
-    expect(got.metrics['hit']).toBeCloseTo(want.metrics['hit']!, 12)
-    expect(Object.keys(got.metrics)).toEqual(['loss', 'hit'])
-  })
-
-  test('the last samples see the parameters of now', async () => {
-    const { net } = await opened()
-    const data = samples(6)
-    await net.evaluate(data)
-    await net.setParameters(new Map([['w', { shape: [3], type: 'f32', data: Float32Array.of(1, 1, 1) }]]), { strict: false })
-    const rest = await net.evaluate(part(data, 4, 6))
-    const { net: small } = await opened({ initializer: { kind: 'constant', value: 1 } }, { batch: 2 })
-    expect(rest.loss).toBe((await small.evaluate(part(data, 4, 6))).loss)
   })
 })
