@@ -13,7 +13,8 @@ export function suggest(wrong: string, names: Iterable<string>): string | undefi
     const other = name.toLowerCase()
     const begins = other.startsWith(word) || word.startsWith(other)
     const away = begins && Math.min(word.length, other.length) >= LETTERS ? 0.5 : editDistance(word, other, least) - (begins ? 0.5 : 0)
-    if (away < least) {
+    // A word of one letter is not another one.
+    if (away < least && away < Math.max(word.length, other.length)) {
       least = away
       best = name
     }

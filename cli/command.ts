@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
-import { json } from './options.ts'
+import { collect, json } from './options.ts'
 import { fail } from './fail.ts'
-import { EXIT } from './exit.ts'
+import { EXIT, UsageError } from './exit.ts'
 import { help } from './help.ts'
 import { greet } from './greeting.ts'
 import { Screen } from './screen.ts'
@@ -42,6 +42,7 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
     const command = program.command(verb.name).description(verb.summary)
     verb.describe(command)
     json(command)
+    refuseTwice(command)
     command.action(async () => {
       code = await verb.run({ args: command.processedArgs.flat() as string[], options: command.opts(), screen })
     })
@@ -70,6 +71,19 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
       return fail(screen, { kind: 'usage', message })
     }
     return fail(screen, { kind: 'thrown', error })
+  }
+}
+
+/** An option that takes one value and is given two would silently mean the last: of two `--data` one would not be seen. */
+function refuseTwice(command: Command): void {
+  for (const option of command.options) {
+    if (!(option.required || option.optional) || option.parseArg === (collect as typeof option.parseArg)) continue
+    let before: string | undefined
+    command.on(`option:${option.name()}`, (value: string) => {
+      if (before !== undefined && before !== value)
+        throw new UsageError(`${option.long ?? option.short} is given twice: ${before} and ${value}`)
+      before = value
+    })
   }
 }
 

@@ -93,7 +93,12 @@ export const storage = (command: Command): Command =>
       '--storage <type>',
       'how values between layers and weights are stored: f16 halves what is moved, on adapters with shader-f16',
     ).choices(['f32', 'f16']).default('f32'),
-  )
+  ).hook('preAction', () => refuseHalfOnCpu(command.opts()))
+
+function refuseHalfOnCpu({ device, storage }: Readonly<Record<string, unknown>>): void {
+  if (storage === 'f16' && (device === WASM || device === INTERPRETER))
+    throw new UsageError(`--storage f16 is for WebGPU: leave it out with --device ${device}`)
+}
 
 /** The option for statistics of training; what is evaluated has its own, which defaults to the other. */
 export const trainStats = (command: Command): Command =>

@@ -1,3 +1,6 @@
+import { fstatSync, readSync } from 'node:fs'
+import { isatty } from 'node:tty'
+
 /**
  * Why a command should end early: Ctrl-C, the window was closed, somebody asked for it (SIGTERM), the reader of standard output went
  * away, or standard output cannot be written to.
@@ -26,11 +29,30 @@ export interface Stream {
 /** Signals that end a command, by what they say. */
 export const SIGNALS = [['SIGINT', 'interrupt'], ['SIGHUP', 'hangup'], ['SIGTERM', 'terminate']] as const
 
+/**
+ * Whether `nohup` started the command: a closed terminal is then not to end it. The signal that `nohup` lets a program ignore is set back by
+ * Node as it starts (PlatformInit of node.cc), so other traces tell: a standard input that cannot be read, which `nohup` of GNU makes of a
+ * terminal, and what the shell says that it ran.
+ */
+function isHeldByNohup(): boolean {
+  if (process.platform === 'win32') return false
+  if (/(^|\/)nohup$/.test(process.env['_'] ?? '')) return true
+  try {
+    if (isatty(0) || !fstatSync(0).isCharacterDevice()) return false
+    readSync(0, new Uint8Array(1), 0, 1, null)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EBADF'
+  }
+}
+
 export function processTerminal(): Terminal {
   const handlers = new Set<(why?: Ending) => void>()
   const end = (why: Ending): void => [...handlers].at(-1)?.(why)
   let broken: NodeJS.ErrnoException | undefined
-  const listeners = SIGNALS.map(([signal, why]) => [signal, () => end(why)] as const)
+  const held = isHeldByNohup()
+  if (held) process.on('SIGHUP', () => {})
+  const listeners = SIGNALS.filter(([signal]) => !(held && signal === 'SIGHUP')).map(([signal, why]) => [signal, () => end(why)] as const)
   // `fusenet inspect ... | head` closes the pipe early: what is left is computed for nobody, quietly. Work that may be long is told.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (broken) return

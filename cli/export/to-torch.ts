@@ -15,6 +15,9 @@ import type { Target } from './target.ts'
 const SETTINGS = 'settings.json'
 const WEIGHTS = 'weights.safetensors'
 
+/** What ends in these is meant to be a file. */
+const OF_FILES = ['.onnx', '.prototxt', '.caffemodel', '.py', '.pt', '.pth', '.safetensors', '.net']
+
 /** A folder with a module of PyTorch, its weights, and what trains it. */
 export const toTorch: Target = {
   says: 'a net for PyTorch is a folder',
@@ -23,6 +26,11 @@ export const toTorch: Target = {
   started: (bundle) => ({ ...bundle, weights: firstValues(bundle.manifest) }),
   async prepare(folder, { fold, inputs }) {
     if (folder.trim() === '') throw new UsageError('-o names the folder that is written')
+    const ending = OF_FILES.find((one) => folder.toLowerCase().endsWith(one))
+    if (ending)
+      throw new UsageError(
+        `-o ${folder}: ${toTorch.says}, and ${ending} ends the name of a file: -o ${folder.slice(0, -ending.length)}-torch`,
+      )
     if (fold) throw new UsageError('--fold: a net for PyTorch is trained on, and keeps its batch normalizations')
     const kind = await kindOf(folder)
     if (kind === 'file') throw new InputError(`${folder} is a file; a net for PyTorch is a folder`)

@@ -99,6 +99,11 @@ export class Examples implements Iterable<Readonly<Record<string, unknown>> & { 
     const arrays = Object.fromEntries(
       [...ready].map(([{ name, type }, { data }]) => [name, type === 'i32' ? Int32Array.from(data) : Float32Array.from(data)]),
     )
+    // One number that is none would be in all weights behind the first step.
+    for (const [name, data] of Object.entries(arrays)) {
+      const at = data.findIndex((value) => !Number.isFinite(value))
+      if (at >= 0) throw new InputError(`${name} holds ${data[at]} at ${at}: an example is trained with, and wants finite numbers`)
+    }
     const label = this.#label === undefined ? undefined : arrays[this.#label]![0]!
     const id = this.#next++
     const same = this.#kept.filter((other) => other.label === label)

@@ -48,6 +48,9 @@ function problem(input: InputEntry, field: Field): string | undefined {
   if (field.type !== input.type) return ''
   const wanted = input.shape.slice(1) as number[]
   const shape = shapeProblem(field.shape, wanted)
+  const { classes } = input
+  if (shape !== undefined && classes !== undefined && wanted.length === 0 && field.shape.length === 1 && field.shape[0] === classes)
+    return `a label is the number of its class, 0 to ${classes - 1}; of one-hot rows it is the place of the 1`
   if (shape !== undefined) return shape
   // Names are matched by name (`matchClasses`), which tells more than their number.
   if (field.classNames) return undefined

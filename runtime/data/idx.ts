@@ -1,6 +1,7 @@
 import { InputError } from '../../bundle/errors.ts'
 import { checkBytes } from '../../bundle/options.ts'
 import { arrays, type Dataset } from './dataset.ts'
+import { strayLabel } from './labels.ts'
 
 /**
  * IDX, the format of MNIST: two zero bytes, a type (8: unsigned bytes), the number of dimensions, each of them as a
@@ -52,7 +53,8 @@ export function idxDataset(
   if (label.shape.length !== 1 || label.shape[0] !== count)
     throw new InputError(`${names.labels}: ${count} images, labels [${label.shape.join(', ')}]`)
   const largest = label.data.reduce((a, b) => Math.max(a, b), 0)
-  if (classes !== undefined && largest >= classes) throw new InputError(`${names.labels}: label ${largest} is not in 0..${classes - 1}`)
+  if (classes !== undefined && largest >= classes)
+    throw new InputError(`${names.labels}: ${strayLabel(largest, classes, label.data)}`)
   return arrays({
     image: { shape: rest.length === 2 ? [1, ...rest] : rest, type: 'f32', data: image.data, scale: 1 / 255 },
     label: { shape: [], type: 'i32', classes: classes ?? largest + 1, data: label.data },

@@ -15,7 +15,7 @@ describe('the distance of words', () => {
 })
 
 describe('the name that is meant', () => {
-  const names = ['conv', 'deconv', 'fc', 'batch_norm', 'infer']
+  const names = ['conv', 'deconv', 'fc', 'batch_norm', 'infer', 'x']
   test.each([
     ['a slip', 'cnov', 'conv'],
     ['capitals', 'Conv', 'conv'],
@@ -23,6 +23,7 @@ describe('the name that is meant', () => {
     ['the beginning of one', 'batch', 'batch_norm'],
     ['another word', 'pooling', undefined],
     ['the name itself', 'fc', undefined],
+    ['another letter, which shares nothing', 'z', undefined],
   ])('%s: %s', (_, wrong, want) => expect(suggest(wrong, names)).toBe(want))
 
   test('as the end of a sentence', () => {

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -151,6 +152,51 @@ test.each(['SIGINT', 'SIGHUP', 'SIGTERM'] as const)('%s: a snapshot, a word on h
     expect.stringMatching(/step-\d{8}\.safetensors$/),
   ])
 }, 60_000)
+
+// Of a terminal nohup makes a standard input that cannot be read; where there is none, the shell's variable `_` tells.
+test.skipIf(process.platform === 'win32').each([['of a terminal', 'w', 'exec nohup "$@"'], [
+  'of a script',
+  'r',
+  'trap "" HUP; nohup "$@"; exit $?',
+]])(
+  'under nohup %s a training goes on when the terminal is closed',
+  async (_, flags, line) => {
+    const input = openSync('/dev/null', flags)
+    const place = at(`nohup-${flags}`)
+    const child = spawn(
+      'bash',
+      [
+        '-c',
+        line,
+        'bash',
+        process.execPath,
+        join(built, 'dist/cli/main.js'),
+        'train',
+        at('line'),
+        '--data',
+        at('data'),
+        '--epochs',
+        '8',
+        '-o',
+        place,
+        '--json',
+      ],
+      { cwd: folder, stdio: [input, 'pipe', 'pipe'], detached: true },
+    )
+    closeSync(input)
+    let said = ''
+    child.stdout!.on('data', (part: Buffer) => {
+      if (!said.includes('"step":10,') && (said + part).includes('"step":10,')) {
+        process.kill(-child.pid!, 'SIGHUP')
+      }
+      said += part
+    })
+    const code = await new Promise((done) => child.on('exit', done))
+    expect(code, said.slice(-500)).toBe(0)
+    expect(await readdir(place)).toContain('weights.safetensors')
+  },
+  60_000,
+)
 
 test.skipIf(process.platform === 'win32').each(['SIGINT', 'SIGTERM'] as const)(
   '%s while data is read leaves no lock and no folder',

@@ -23,6 +23,7 @@ beforeAll(async () => {
   await writeFile(at('x.npy'), encodeNpy(f32([10, 2], ...count(20, (i) => i))))
   await writeFile(at('t.npy'), encodeNpy(f32([10], ...count(10, (i) => 4 * i + 1))))
   await writeFile(at('t9.npy'), encodeNpy(f32([9], ...count(9, (i) => i))))
+  await writeFile(at('from-1.npy'), encodeNpy(f32([10], ...count(10, (i) => i % 2 + 1))))
   await writeFile(at('label.npy'), encodeNpy({ shape: [10], type: 'f64', data: Float64Array.from(count(10, (i) => i % 2)) }))
   await writeFile(
     at('all.safetensors'),
@@ -82,6 +83,12 @@ describe('arrays in files', () => {
     ['no name where two are wanted', () => at('x.npy'), [x, t], /which input is it\? Write NAME=/],
     ['a file that is not there', () => `x=${at('y.npy')}`, [x], /there is no file .*y\.npy/],
     ['a label that is no class', () => `x=${at('x.npy')},label=${at('t.npy')}`, [x, label], /t\.npy: label 5 at 1 is not in 0\.\.1/],
+    [
+      'labels that count from 1',
+      () => `x=${at('x.npy')},label=${at('from-1.npy')}`,
+      [x, label],
+      /label 2 at 1 is not in 0\.\.1: these count from 1/,
+    ],
     ['another kind of file', () => `x=${at('x.txt')}`, [x], /there is no file|read from \.npy/],
     ['a name twice', () => `x=${at('x.npy')},x=${at('x.npy')}`, [x], /x is in .* and in /],
   ])('refused: %s', async (_, spec, inputs, reason) => expect(loadData(spec(), { inputs })).rejects.toThrow(reason))

@@ -22,6 +22,17 @@ describe('a wrong command line gives exit code 2 and says what was meant', () =>
     ['an option without its value', ['train', 'a.net', '--data'], /argument missing/],
     ['results to a text file', ['run', 'a', '--input', 'x.npy', '-o', 'y.txt'], /written to \.csv, \.safetensors or \.npy/],
     ['a module that is no .js', ['compile', 'a.net', '--format', 'esm', '-o', 'out'], /ends in \.js or \.mjs/],
+    ['two data sets, of which the last would be taken', ['train', 'a.net', '--data', 'a', '--data', 'b'], /--data is given twice: a and b/],
+    [
+      'f16 on the CPU',
+      ['eval', 'a', '--storage', 'f16', '--device', 'wasm'],
+      /--storage f16 is for WebGPU: leave it out with --device wasm/,
+    ],
+    [
+      'a folder with the name of a file',
+      ['export', 'a.net', '--to', 'torch', '-o', 'a.onnx'],
+      /-o a\.onnx: a net for PyTorch is a folder, .*: -o a-torch/,
+    ],
     ['several seeds of one snapshot', ['train', 'a.net', '--resume', 'x', '--seeds', '3'], /--resume goes on with one training/],
   ])('%s', async (_, argv, message) => {
     const { code, out, err } = await fusenet(argv)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { InputEntry } from '../../bundle/format.ts'
 import { augment } from '../../runtime/data/augment.ts'
 import { cifar10Dataset } from '../../runtime/data/cifar10.ts'
 import { arrays, type Dataset, type Draw, part } from '../../runtime/data/dataset.ts'
@@ -46,6 +47,11 @@ describe('IDX', () => {
 
   test('refuses parts that do not agree', () => {
     expect(() => idxDataset(idx([2, 1, 1], [0, 0]), idx([3], [0, 0, 0]))).toThrow(/2 images, labels \[3\]/)
+    expect(() => idxDataset(idx([2, 1, 1], [0, 0]), idx([2], [2, 1]), 2)).toThrow(
+      /label 2 is not in 0\.\.1: these count from 1, and labels count from 0/,
+    )
+    // Among labels that hold a 0 it is one that is wrong.
+    expect(() => idxDataset(idx([2, 1, 1], [0, 0]), idx([2], [2, 0]), 2)).toThrow(/label 2 is not in 0\.\.1$/)
     expect(() => idxDataset(idx([1, 1, 1], [0]), idx([1], [12]), 10)).toThrow(/label 12 is not in 0\.\.9/)
     expect(() => idxDataset(idx([2], [0, 0]), idx([2], [0, 0]))).toThrow(/\[N, H, W\]/)
   })
@@ -220,4 +226,12 @@ describe('files', () => {
     expect([(await read(train, [0])).label, (await read(test, [0])).label]).toEqual([[5], [7]])
     expect(train.fields['image']!.shape).toEqual([1, 28, 28])
   })
+})
+
+test('one-hot rows are told from labels', () => {
+  const label: InputEntry = { name: 'label', type: 'i32', shape: ['n'], classes: 3 }
+  const rows = (width: number): Dataset =>
+    arrays({ label: { shape: [width], type: 'i32', data: Int32Array.from({ length: 2 * width }, () => 0) } })
+  expect(() => fieldsFor([label], rows(3))).toThrow(/a label is the number of its class, 0 to 2; of one-hot rows it is the place of the 1/)
+  expect(() => fieldsFor([label], rows(2))).toThrow(/^(?!.*one-hot)/)
 })

@@ -29,6 +29,14 @@ describe('examples', () => {
     ], 0]])
   })
 
+  test('numbers that are none are not taken in: a training with them would lose all', () => {
+    const examples = pets()
+    for (const [value, text] of [[NaN, 'NaN'], [Infinity, 'Infinity'], [1e39, 'Infinity']] as const)
+      expect(() => examples.add({ x: Float32Array.of(1, value), label: 'cat' })).toThrow(`x holds ${text} at 1: an example is trained with`)
+    expect(() => examples.add({ x: [1, NaN], label: 'cat' })).toThrow('x holds NaN at 1')
+    expect([examples.length, examples.counts]).toEqual([3, [2, 1, 0]])
+  })
+
   test('every change can be undone', () => {
     const examples = pets()
     examples.remove(2)

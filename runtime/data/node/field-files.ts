@@ -5,6 +5,7 @@ import { didYouMean } from '../../../bundle/nearest.ts'
 import { parseNpy } from '../../loading/npy.ts'
 import { readSafetensors } from '../../loading/safetensors.ts'
 import { arrays, type Column, type Dataset } from '../dataset.ts'
+import { strayLabel } from '../labels.ts'
 import { Table } from './csv.ts'
 import { readBytes, whatItIs } from './read.ts'
 import { columnsOf } from './table.ts'
@@ -124,7 +125,7 @@ function columnOf(tensor: TensorData, input: InputEntry | undefined, name: strin
     })
   const { classes, ignore = [-1] } = input ?? {}
   const bad = classes === undefined ? -1 : data.findIndex((label) => !(label >= 0 && label < classes) && !ignore.includes(label))
-  if (bad >= 0) throw new InputError(`${what}: label ${data[bad]} at ${bad} is not in 0..${classes! - 1}`)
+  if (bad >= 0) throw new InputError(`${what}: ${strayLabel(data[bad]!, classes!, data, ` at ${bad}`)}`)
   return { shape, type, ...(classes !== undefined && { classes }), data }
 }
 

@@ -3,6 +3,7 @@ import type { InputEntry } from '../../../bundle/format.ts'
 import { didYouMean } from '../../../bundle/nearest.ts'
 import { namesProblem } from '../../../bundle/class-names.ts'
 import type { Column } from '../dataset.ts'
+import { strayLabel } from '../labels.ts'
 import { assignColumns } from './assign-columns.ts'
 import { isNumber, type Table } from './csv.ts'
 import { byClassName } from './read.ts'
@@ -66,7 +67,7 @@ function labels(table: Table, input: InputEntry, columns: readonly number[]): Co
   if (whole && !numbered && !(classNames && names.every((name) => classNames.includes(name)))) {
     const data = Int32Array.from(cells, Number)
     const bad = cells.findIndex((cell) => !(Number(cell) >= 0 && Number(cell) < classes) && !ignore.includes(Number(cell)))
-    if (bad >= 0) throw new InputError(`${at(bad)}: label ${cells[bad]} is not in 0..${classes - 1}`)
+    if (bad >= 0) throw new InputError(`${at(bad)}: ${strayLabel(cells[bad]!, classes, data)}`)
     return { shape, type: 'i32', classes: Number.isFinite(classes) ? classes : undefined, data }
   }
   const known = classNames ?? [...new Set(names)].sort(byClassName)

@@ -13,7 +13,8 @@ class Signals:
         words = {"SIGINT": "interrupted", "SIGTERM": "ended by SIGTERM", "SIGHUP": "ended, for its terminal was closed,"}
         self.before = {}
         for name, word in words.items():
-            if hasattr(signal, name):
+            # What is ignored from the start stays so: a closed terminal under nohup.
+            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
                 self.before[name] = signal.signal(getattr(signal, name), lambda *_, word=word: self._came(word))
 
     def _came(self, word: str) -> None:
