@@ -1,8 +1,8 @@
-import { substitute } from '../../../ir/rewrite.ts'
+import { replaceNode, substitute } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
-import { type Expression, load } from '../../../ir/expression.ts'
+import { constant, type Expression, load } from '../../../ir/expression.ts'
 import { type Axis, axis, index, type IndexLike, linearIndex, plus, remainder, times } from '../../../ir/affine.ts'
-import { strideOf } from '../../../ir/analysis.ts'
+import { freeAxes, strideOf } from '../../../ir/analysis.ts'
 import type { Equation, Store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
 import { splitAxis } from '../../../ir/reshape.ts'
@@ -41,6 +41,11 @@ export interface ForwardPlan extends Convolution {
   readonly lane: Axis
   /** Whether four tiles of a row lie in lanes; else the same tile of four images, or any four, whose elements are gathered. */
   readonly inRows: boolean
+  /**
+   * Whether tiles in rows leave the results of one channel in scratch memory, from where they are stored row by row: tiles end behind the map, or maps
+   * are loaded where results are stored. Four tiles in lanes would load these element by element.
+   */
+  readonly storesByRows: boolean
   readonly tileRow: Axis
   readonly tileColumn: Axis
   readonly anyTile: Axis
@@ -79,6 +84,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const tiles = down * across * (images?.size ?? 1)
   const inRows = across >= 4 && !images
   const [tileRow, tileColumn, anyTile] = [axis('tile_h', down), axis('tile_w', across), axis('tile', tiles)] as const
+  const storesByRows = inRows && (tiling.isPadded === true || blocks.equation.stores.some((s) => loadsMaps(s.value, main, shape.column)))
   const firstColumn = times(inRows ? tileColumn : remainder(anyTile, across), tiling.stepAcross)
   const fixed = new Set<Axis>([...task.grid, blocks.outer])
   // Columns that the same element of neighbouring tiles falls on lie side by side.
@@ -113,6 +119,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
     images,
     lane,
     inRows,
+    storesByRows,
     tileRow,
     tileColumn,
     anyTile,
@@ -128,13 +135,17 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       filter: prepacked ?? tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane(outputs * tiles)]),
       results: images ? tensor('results', [images.size, plane(outputs * (tiledRow.extent as number) * (tiledColumn.extent as number))])
-        : tensor('results', inRows ? [outputs, down * m, across * m] : [outputs, m, m, tiles]),
+        : tensor('results', storesByRows ? [down * m, across * m] : [outputs, m, m, tiles]),
       betweenInputs: betweenPasses('halfway', transforms.input, inLanes),
       betweenFilters: betweenPasses('windows_halfway', transforms.weight, shape.channels.at(-1)!),
       betweenResults: betweenPasses('results_halfway', transforms.output, inLanes),
     },
   }
 }
+
+/** Whether a value loads maps beside the sums of products: what changes along `column`. */
+const loadsMaps = (value: Expression, main: Expression, column: Axis): boolean =>
+  freeAxes(replaceNode(value, main, constant(0))).has(column)
 
 const mirrorsOf = (
   input: Expression,

@@ -113,16 +113,17 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
   const back = twoPasses({
     name: e.name,
     matrix: transformsOf(m, p.filterSize).output,
-    each: [...scalarLoops([p.blockOut]), ...overTiles(p)],
+    each: [...(p.storesByRows ? [] : scalarLoops([p.blockOut])), ...overTiles(p)],
     between: p.tensors.betweenResults,
     element: (column, row) => load(tensors.products, plus(column, row * size), plus(times(p.blockOut, p.tiles), p.tile)),
     stores: (row, values) =>
       values.flatMap((value, column) =>
-        p.tiling.isPadded && p.inRows ? [store(tensors.results, [p.blockOut, ...tiled(row, column)], value)]
+        p.storesByRows ? [store(tensors.results, tiled(row, column), value)]
           : p.inRows ? stored(row, column, value) : [store(tensors.results, [p.blockOut, row, column, p.anyTile], value)]
       ),
   })
-  if (p.tiling.isPadded) return [back, storePadded(p)]
+  if (p.storesByRows) return [{ each: scalarLoops([p.blockOut]), stages: [back, storeRows(p)] }]
+  if (p.tiling.isPadded) return [back, storeRows(p)]
   if (p.inRows) return [back]
   const [i, j] = [axis('h', m), axis('w', m)]
   const result = load(tensors.results, p.blockOut, i, j, plus(times(p.tileRow, across), p.tileColumn))
@@ -136,14 +137,18 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
   ]
 }
 
-/** Stores what tiles that end behind the map have computed of it. */
-function storePadded(p: ForwardPlan): Stage {
+/** Stores what tiles have computed of the map, row by row: tiles that end behind it compute more. */
+function storeRows(p: ForwardPlan): Stage {
   const { blockOut, blockRow: row, column, tiling: { m, across }, tensors: { results }, equation: e } = p
   const inTile = (a: Axis): IndexLike => remainder(a, m)
-  const result = p.inRows ? load(results, blockOut, row, column)
+  const result = p.storesByRows ? load(results, row, column)
     : load(results, blockOut, inTile(row), inTile(column), plus(times(divide(row, m), across), divide(column, m)))
   const stores = e.stores.map((s) => ({ ...s, value: replaceNode(s.value, p.main, result) }))
-  return { equation: { ...e, sides: [], stores }, loops: vectorLoops([blockOut, row, column]), unroll: new Map() }
+  const equation = { ...e, sides: [], stores }
+  if (!p.storesByRows) return { equation, loops: vectorLoops([blockOut, row, column]), unroll: new Map() }
+  const vectors = (column.extent as number) / CPU.lanes
+  const tile = [4, 3, 2].find((d) => vectors % d === 0) ?? 1
+  return { equation, loops: [{ axis: row, tile: 1 }, { axis: column, tile, vectorized: true }], unroll: new Map() }
 }
 
 /** The same for a block of images: the results of each are put together in scratch memory, then stored image by image. */

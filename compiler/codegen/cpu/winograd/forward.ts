@@ -236,7 +236,7 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
       tensors.transformed,
       ...(prepacked ? [] : [tensors.filter]),
       tensors.products,
-      ...(plan.inRows && !plan.tiling.isPadded ? [] : [tensors.results]),
+      ...(plan.inRows && !plan.storesByRows ? [] : [tensors.results]),
       tensors.betweenInputs,
       ...(prepacked ? [] : [tensors.betweenFilters]),
       tensors.betweenResults,
