@@ -9,6 +9,7 @@ import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needs
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
+import { interiorOf } from './pack-interior.ts'
 import { apart, inBlocks, inPanels, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { type AxisFinder, AxisNames, type ContractionSchedule, type ContractionTile, fits } from './schedule.ts'
@@ -35,17 +36,19 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
   }
   const own = packed.filter(({ isPrepared }) => !isPrepared)
   const scratch = own.map(({ into }) => into)
+  const fixed = fixedWhilePacking(c, task)
   return {
     grid: task.grid,
     images: imagesOf(task),
     ...(outer && { outerReduction: { axis: outer, init: zeroStage(equation, task.grid) } }),
     stages: [
       // What is packed anew for each image, or block of them, is not what the task before left.
-      ...own.map((p) => ({ ...packStage(p, fixedWhilePacking(c, task)), ...(!outer && keptFrom(p.of, task)) })),
+      ...own.map((p) => ({ ...packStage(p, fixed), ...(!outer && keptFrom(p.of, task)) })),
       multiply,
       ...c.equation.sides.map((side) => statisticsStage(side, equation, task)),
     ],
     scratch,
+    ...zeroedOf(own, fixed),
     summary: `${describe(tile, scratch, sum.axes)}${own.length < packed.length ? '; weights prepared' : ''}`,
   }
 }
@@ -140,7 +143,8 @@ function packFactors(
 export type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean; readonly isPrepared?: boolean }
 
 /** Packs a factor, four neighbours at a time; where it is transposed, four by four. */
-export function packStage({ equation: given, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {
+export function packStage({ equation: whole, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {
+  const given = interiorOf(whole, fixed)?.equation ?? whole
   if (!transposed) return pointStage(given, [...fixed])
   const equation = flattenAxes(given, [...fixed, given.axes.at(-1)!])
   const own = equation.axes.filter((a) => !fixed.has(a))
@@ -152,6 +156,12 @@ export function packStage({ equation: given, transposed }: Packed, fixed: Readon
     a === along ? { axis: a, tile: 1, vectorized: true } : { axis: a, tile: a === innermost ? CPU.lanes : 1 }
   )
   return { equation, loops, unroll: new Map() }
+}
+
+/** Factors whose border is zero in every task. */
+export function zeroedOf(packed: readonly Packed[], fixed: ReadonlySet<Axis>): Pick<LoopNest, 'zeroed'> {
+  const zeroed = packed.filter(({ equation }) => interiorOf(equation, fixed)).map(({ into }) => into)
+  return zeroed.length > 0 ? { zeroed } : {}
 }
 
 /** Whether neighbours along an axis lie side by side wherever they are loaded. */

@@ -21,6 +21,8 @@ export interface LoopNest {
   readonly images?: ImageBlock | undefined
   /** Tensors in a thread's own memory: earlier stages write them, later ones read them. */
   readonly scratch: readonly Tensor[]
+  /** Those of `scratch` that a thread sets to zero before its first task: stages store a part of them alone, the same one in every task. */
+  readonly zeroed?: readonly Tensor[]
   /** Stores of neighbouring vectors follow each other, for engines that join them: see `widenNest`. */
   readonly inPairs?: true
   /** For people: what was chosen. */

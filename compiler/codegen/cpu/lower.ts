@@ -2,12 +2,12 @@ import { READ_MARGIN } from '../../../bundle/wasm-abi.ts'
 import { invariant } from '../../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
 import { reductions } from '../../ir/analysis.ts'
-import { walk } from '../../ir/expression.ts'
-import { type Axis, axesOf, type Extent, type Index, index, plus, substitute, times, linearIndex } from '../../ir/affine.ts'
-
-import { type Equation, reads, writes } from '../../ir/equation.ts'
+import { constant, walk } from '../../ir/expression.ts'
+import { type Axis, axesOf, axis, type Extent, type Index, index, plus, substitute, times, linearIndex } from '../../ir/affine.ts'
+import { type Equation, equation as newEquation, reads, store, writes } from '../../ir/equation.ts'
+import { flattenAxes } from '../../ir/reshape.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
-import { type Loop, type LoopNest, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
+import { type Loop, type LoopNest, pointStage, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
 import { Point } from '../point.ts'
 import { separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
@@ -67,6 +67,7 @@ class LoopNestLowering {
       point = point.with(a, index(variable))
     }
     if (grid.length === 0) grid.push({ name: builder.uniqueName('only'), extent: 1 })
+    this.zero(nest.zeroed ?? [], point)
     if (nest.outerReduction) this.outerReduction(nest.outerReduction, point)
     else this.stages(nest.stages, [point])
     return {
@@ -78,6 +79,18 @@ class LoopNestLowering {
       grid,
       body: builder.scopes[0]!.statements,
     }
+  }
+
+  /** Sets scratch memory to zero in a thread's first task. */
+  private zero(scratch: readonly Tensor[], point: Point): void {
+    if (scratch.length === 0) return
+    this.builder.ifAll([this.isNew([], point)], () => {
+      for (const tensor of scratch) {
+        const axes = tensor.shape.map((extent) => axis('i', extent as number))
+        const cleared = flattenAxes(newEquation('zero', [], axes, [store(tensor, axes, constant(0))]))
+        this.stage(pointStage(cleared, []), [point])
+      }
+    })
   }
 
   private outerReduction({ axis: a, init, epilogue }: NonNullable<LoopNest['outerReduction']>, point: Point): void {

@@ -1,4 +1,4 @@
-import { freeAxes } from '../../ir/analysis.ts'
+import { freeAxes, strideOf } from '../../ir/analysis.ts'
 import { type Shape, tensor, type Tensor } from '../../ir/tensor.ts'
 import { children, type Expression, load } from '../../ir/expression.ts'
 import { mapIndices } from '../../ir/rewrite.ts'
@@ -53,12 +53,14 @@ export function packFactor(
   for (const d of dimensions) {
     // From 0 on: where an axis moves it backwards, the lowest value is taken off.
     const extents = d.axes.map((a) => a.extent as number)
-    const lowest = d.steps.reduce((sum, step, i) => sum + Math.min(0, step * (extents[i]! - 1)), 0)
-    const size = d.steps.reduce((sum, step, i) => sum + Math.abs(step) * (extents[i]! - 1), 1)
-    const whole = combine([[1, -lowest], ...d.steps.map((step, i) => [step, d.axes[i]!] as const)])
     const at = d.axes.indexOf(lanes)
     const step = at < 0 ? 1 : d.steps[at]!
     if (step < 0) return undefined
+    const least = d.steps.reduce((sum, step, i) => sum + Math.min(0, step * (extents[i]! - 1)), 0)
+    const margin = marginOf(factor, d, least, step)
+    const lowest = least - margin
+    const size = d.steps.reduce((sum, step, i) => sum + Math.abs(step) * (extents[i]! - 1), 1 + margin)
+    const whole = combine([[1, -lowest], ...d.steps.map((step, i) => [step, d.axes[i]!] as const)])
     if (step === 1) {
       const along = axis(d.axes[0]!.name, at < 0 || innermost ? size : roundUpToVector(size))
       if (at >= 0) fastest = along
@@ -84,6 +86,20 @@ export function packFactor(
   const moved = moveAxes(factor, map)
   const pack = equation(name, [], [...fixedOf(factor, fixed), ...packAxes], [store(into, packAt, moved)])
   return { equation: pack, into, value: load(into, ...readAt) as PackedFactor['value'], along: fastest ?? packAxes.at(-1)! }
+}
+
+/**
+ * Elements in front of the first one that is read, so that a map begins at a whole step, and its border ends there: see `interiorOf`. Zero where it does
+ * not end at one.
+ */
+function marginOf(factor: Expression, { axes, steps }: Dimension, least: number, step: number): number {
+  if (step === 1 || factor.kind !== 'guard' || factor.otherwise !== 0) return 0
+  for (const g of factor.guards) {
+    if (g.kind !== 'within' || typeof g.extent !== 'number' || g.extent % step !== 0) continue
+    if (g.at.terms.length !== axes.length || !axes.every((a, i) => strideOf(g.at, a) === steps[i])) continue
+    return (((least + g.at.constant) % step) + step) % step
+  }
+  return 0
 }
 
 /** The same for all tasks at once, in a tensor with a block for each point of those fixed axes that the factor changes with. */

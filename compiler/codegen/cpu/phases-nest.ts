@@ -5,7 +5,7 @@ import { divisors } from '../../ir/divisors.ts'
 import { elementsPerSample, type Tensor } from '../../ir/tensor.ts'
 import { replaceNode, substitute } from '../../ir/rewrite.ts'
 import { batchReduction, isTransposed, largestLoad, mainOf, needsPacking, tileSchedule } from './contraction.ts'
-import { describe, keptFrom, loopsOf, type Packed, packStage, tileOf } from './contraction-nest.ts'
+import { describe, keptFrom, loopsOf, type Packed, packStage, tileOf, zeroedOf } from './contraction-nest.ts'
 import { CPU, pointsOf } from './cost-model.ts'
 import { type LoopNest, type Stage, vectorLoops } from './loop-nest.ts'
 import { type MicroTile, rankTiles } from './micro-tile.ts'
@@ -184,6 +184,7 @@ export function phasesNest(c: Contraction, schedule: PhasesSchedule): LoopNest {
       ...c.equation.sides.map((side) => statisticsStage(side, task.equation, task)),
     ],
     scratch,
+    ...zeroedOf(packs, fixed),
     summary: `${phases.length} phases of a stride; ${[...new Set(tiles)].join('; ')}${
       scratch.length > 0 ? `; prepares ${scratch.map((t) => t.shape.join('x')).join(' and ')}` : ''
     }`,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { interiorOf } from '../../../compiler/codegen/cpu/pack-interior.ts'
 import { apart, packFactor } from '../../../compiler/codegen/cpu/packing.ts'
 import { type Axis, axis, divide, type IndexLike, minus, plus, times } from '../../../compiler/ir/affine.ts'
 import { equation, store } from '../../../compiler/ir/equation.ts'
@@ -79,3 +80,48 @@ test.each([[512, 160, 176], [384, 160, 160], [512, 144, 144], [8, 256, 272], [40
     expect(storage.get(all)).toEqual(storage.get(y))
   },
 )
+
+describe('the inside of a packed map, whose border is zero for all tasks', () => {
+  /** Packs a factor whole, and its inside alone into zeros; the extents of the inside. */
+  const both = (factor: Expression, lanes: Axis, fixed: readonly Axis[] = []) => {
+    const { equation: whole, into } = packFactor('packed', factor, new Set(fixed), lanes)!
+    const inside = interiorOf(whole, new Set(fixed))
+    const [want, got] = [whole, inside?.equation].map((e) => {
+      const storage = new Map<Tensor, Numbers>([[x, data]])
+      if (e) evaluateEquation(e, storage, { batch: 1 })
+      return Array.from(storage.get(into) ?? [])
+    })
+    return { want, got, extents: inside?.equation.axes.map((a) => a.extent), value: inside?.equation.stores[0]!.value }
+  }
+  const [rows, columns] = [axis('h', 9), axis('w', 10)]
+  test('windows of stride 1: rows and columns of the map, without a guard', () => {
+    const { want, got, extents, value } = both(padded(minus(plus(rows, kh), 1), minus(plus(columns, kw), 1)), columns)
+    expect(extents).toEqual([3, 9, 10])
+    expect(got).toEqual(want)
+    expect(value?.kind).toBe('load')
+  })
+  test('every second column in a row of its own: the map begins at a whole step', () => {
+    const { want, got, extents } = both(padded(minus(plus(rows, kh), 1), minus(plus(times(w, 2), kw), 1)), w)
+    expect(extents).toEqual([3, 9, 2, 5])
+    expect(got).toEqual(want)
+  })
+  test('rows of a task keep their guard: which of them lie in the map is another question in each task', () => {
+    const task = axis('task', 3)
+    const { extents, value } = both(
+      padded(minus(plus(times(task, 3), axis('h', 3), kh), 1), minus(plus(columns, kw), 1)),
+      columns,
+      [task],
+    )
+    expect(extents).toEqual([3, 3, 5, 10])
+    expect(value?.kind === 'guard' && value.guards.length).toBe(1)
+  })
+  test('what is not zero around the map, or has no border, is packed whole', () => {
+    const around = guard(
+      [{ kind: 'within', at: minus(plus(columns, kw), 1), extent: 10 }],
+      load(x, c, rows, minus(plus(columns, kw), 1)),
+      1,
+    )
+    expect(both(around, columns).extents).toBeUndefined()
+    expect(both(load(x, c, rows, columns), columns).extents).toBeUndefined()
+  })
+})

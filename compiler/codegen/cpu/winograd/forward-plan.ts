@@ -6,6 +6,7 @@ import { freeAxes, strideOf } from '../../../ir/analysis.ts'
 import type { Equation, Store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
 import { splitAxis } from '../../../ir/reshape.ts'
+import { type Interior, interiorOf } from '../pack-interior.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
@@ -55,6 +56,8 @@ export interface ForwardPlan extends Convolution {
   /** Where the filter lies mirrored, by rows and columns: the gradient by an input reads it backwards. */
   readonly mirrored: readonly [boolean, boolean]
   readonly packed: PackedFactor
+  /** What is packed of it in every task, where its border is zero. */
+  readonly interior: Interior | undefined
   /** A column within a tile, while the input is packed by rows of tiles. */
   readonly within: Axis
   /** Axes that stand still in every stage. */
@@ -128,6 +131,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       : inRows ? plus(times(tileRow, across), tileColumn) : anyTile,
     mirrored: mirrorsOf(input, shape.filterRow, shape.filterColumn, tiledColumn, packed),
     packed,
+    interior: interiorOf(packed.equation, fixed),
     within,
     fixed,
     tensors: {

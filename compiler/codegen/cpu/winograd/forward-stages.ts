@@ -20,7 +20,9 @@ const overTiles = ({ tileAxes }: ForwardPlan): Loop[] => vectorLoops(tileAxes)
  * The input with its padding and what is computed of it on the way. Four columns of a tile that go to rows of their own are loaded as they lie, and four
  * tiles of them transposed: lane by lane each vector would take four loads, of every map that a prologue reads.
  */
-export function packInput({ packed: { equation, along }, fixed }: ForwardPlan): Stage {
+export function packInput({ packed: { equation: whole, along: lanes }, interior, fixed }: ForwardPlan): Stage {
+  const equation = interior?.equation ?? whole
+  const along = interior?.axes.get(lanes) ?? lanes
   const own = equation.axes.filter((a) => !fixed.has(a))
   const phase = own.at(-2)
   const isCut = own.at(-1) === along && phase?.extent === CPU.lanes && isPhaseOf(equation, phase, along)

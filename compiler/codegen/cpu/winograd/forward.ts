@@ -241,6 +241,7 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
       ...(prepacked ? [] : [tensors.betweenFilters]),
       tensors.betweenResults,
     ],
+    ...(plan.interior && { zeroed: [plan.packed.into] }),
     summary: `Winograd F(${m}x${m}, ${filterSize}x${filterSize}), ${tiles} tiles of ${inputs} channels${
       prepacked ? ', filter prepared' : ''
     }; prepares ${showElements([plan.packed.into.shape, tensors.transformed.shape])}`,

@@ -9,6 +9,7 @@ import { IN_A_ROW } from '../batch-block.ts'
 import { mainOf } from '../contraction.ts'
 import { CPU } from '../cost-model.ts'
 import { type Loop, type LoopNest, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
+import { interiorOf } from '../pack-interior.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, fits, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
@@ -264,6 +265,7 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   const plan = planGradient(contraction, inTask, schedule, vectorAxis === names.of(channel))
   fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
   const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs, images } = plan
+  const zeroed = [packedInput, packedGradient].filter((packed) => interiorOf(packed.equation, plan.fixed)).map(({ into }) => into)
   const transformed = [packStage(plan, packedInput), packStage(plan, packedGradient), transformInput(plan), transformGradient(plan)]
   return {
     grid: inTask.leading,
@@ -292,6 +294,7 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
       tensors.betweenGradients,
       tensors.betweenTotals,
     ],
+    ...(zeroed.length > 0 && { zeroed }),
     summary: `Winograd F(${filterSize}x${filterSize}, ${m}x${m}), ${tiles} tiles of ${inputs} and ${outputs} channels; prepares ${
       showElements([packedInput.into.shape, packedGradient.into.shape])
     }`,
@@ -299,7 +302,10 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
 }
 
 /** Packs a factor, four neighbours in memory at a time. */
-function packStage({ fixed }: GradientPlan, { equation, along }: PackedFactor): Stage {
+function packStage({ fixed }: GradientPlan, packed: PackedFactor): Stage {
+  const interior = interiorOf(packed.equation, fixed)
+  const equation = interior?.equation ?? packed.equation
+  const along = interior?.axes.get(packed.along) ?? packed.along
   const own = equation.axes.filter((a) => !fixed.has(a))
   // A vector of a shorter row would be stored over what lies behind the last one.
   const inVectors = (along.extent as number) >= CPU.lanes
