@@ -1,5 +1,5 @@
 import { substitute } from '../../ir/rewrite.ts'
-import { type Axis, axis, index, type IndexLike, plus, times } from '../../ir/affine.ts'
+import { type Axis, axesOf, axis, index, type IndexLike, plus, times } from '../../ir/affine.ts'
 import { sum } from '../../ir/expression.ts'
 import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
 import { shiftedEquation } from '../../ir/moments.ts'
@@ -9,8 +9,11 @@ import { CPU, stepsAtOnce } from './cost-model.ts'
 import { fits } from './schedule.ts'
 import type { TaskGrid } from './tasks.ts'
 
-/** Statistics of what a task has just stored, read back while it is in the cache. */
-export function statisticsStage(side: SideReduction, { name, layers }: Equation, { grid, cut }: TaskGrid): Stage {
+/**
+ * Statistics of what a task has just stored, read back while it is in the cache. `around`: the channel of a task that loops around count; else the stage
+ * walks all of them.
+ */
+export function statisticsStage(side: SideReduction, { name, layers }: Equation, { grid, cut }: TaskGrid, around?: IndexLike): Stage {
   const [, , ...space] = side.source.shape as readonly ['n', number, ...number[]]
   const row = side.blocks.find(({ axis: a }) => cut.has(a) && a.extent !== 'n')?.axis
   const [rows, rowBlocks] = [row && cut.get(row)!.size, row && cut.get(row)!.outer]
@@ -26,7 +29,9 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const group = side.groupAxis
   fits(!group || !cut.has(group), `${name}: tasks cut ${group?.name}, statistics are of its channels`)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
-  const inGroup: IndexLike = own ? side.keptAxis : channelBlocks ? plus(times(channelBlocks, c.extent as number), c) : index(c)
+  const inTaskChannel = around ?? c
+  const inGroup: IndexLike = own ? side.keptAxis
+    : channelBlocks ? plus(times(channelBlocks, c.extent as number), inTaskChannel) : index(inTaskChannel)
   const g = group && (grid.includes(group) ? group : axis(group.name, group.extent))
   const channel: IndexLike = g ? plus(times(g, channels), inGroup) : inGroup
   const images = [...cut].find(([a]) => a.extent === 'n')?.[1]
@@ -37,9 +42,9 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const area = axis('hw', height * width)
   const row0: IndexLike = rowBlocks ? times(rowBlocks, height) : 0
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === row ? rowBlocks : 0))
-  const inTask = [...(images ? [images.inner] : []), ...(g && g !== group ? [g] : []), ...(own ? [] : [c])]
+  const inTask = [...(images ? [images.inner] : []), ...(g && g !== group ? [g] : []), ...(own || around !== undefined ? [] : [c])]
   const loops = scalarLoops(inTask)
-  const axes = [...grid, ...inTask]
+  const axes = [...grid, ...(around === undefined ? [] : axesOf(index(around))), ...inTask]
   if (side.kind === 'sums') {
     const flat = runsThroughMaps(side, side.source)
     const [h, w] = [axis('h', height), axis('w', width)]

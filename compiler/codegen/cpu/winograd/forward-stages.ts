@@ -8,6 +8,7 @@ import { CPU } from '../cost-model.ts'
 import { type Loop, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { flattenAxes } from '../../../ir/reshape.ts'
 import { otherFactor } from '../schedule.ts'
+import { statisticsStage } from '../statistics-stage.ts'
 import type { TaskBlock } from '../tasks.ts'
 import { transformsOf } from './transforms.ts'
 import { twoPasses } from './two-passes.ts'
@@ -124,7 +125,11 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
           : p.inRows ? stored(row, column, value) : [store(tensors.results, [p.blockOut, row, column, p.anyTile], value)]
       ),
   })
-  if (p.storesByRows) return [{ each: scalarLoops([p.blockOut]), stages: [back, storeRows(p)] }]
+  if (p.storesByRows) {
+    const channel = plus(times(p.channelBlocks, p.outputs), p.blockOut)
+    const statistics = e.sides.map((side) => statisticsStage(side, e, p.task, channel))
+    return [{ each: scalarLoops([p.blockOut]), stages: [back, storeRows(p), ...statistics] }]
+  }
   if (p.tiling.isPadded) return [back, storeRows(p)]
   if (p.inRows) return [back]
   const [i, j] = [axis('h', m), axis('w', m)]

@@ -229,7 +229,7 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
       { ...packInput(plan), ...sameInput },
       { ...transformInput(plan), ...sameInput },
       { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : filter), ...multiply(plan), ...transformBack(plan)] },
-      ...given.sides.map((side) => statisticsStage(side, plan.equation, task)),
+      ...(plan.storesByRows ? [] : given.sides).map((side) => statisticsStage(side, plan.equation, task)),
     ],
     scratch: [
       plan.packed.into,
