@@ -3,6 +3,9 @@ import type { BinaryOp } from '../ir/expression.ts'
 import { type Axis, axis, type Extent, type Index, index, plus, rangeOf } from '../ir/affine.ts'
 import { PointValues } from './point-values.ts'
 import { lanesOf, type Statement, type Operand, type Opcode, type Type } from './kernel-function.ts'
+import * as operands from './operands.ts'
+import { int, float, truth } from './operands.ts'
+import * as statements from './statements.ts'
 
 /** A loop body (or branch) while it is being written. */
 export interface Scope {
@@ -70,7 +73,7 @@ export class KernelBuilder {
     const whole = at.terms.length === 1 && at.constant === 0 && only!.coefficient === 1 && only!.atom.kind === 'axis' &&
       sameExtent(only!.atom.axis.extent, extent)
     if (whole) return truth(true)
-    return this.op('within', [this.indexOperand(at), batchOperand(extent)], 'bool')
+    return this.op('within', [this.indexOperand(at), operands.batch(extent)], 'bool')
   }
 
   /** The same for four indices from `at` on. */
@@ -81,13 +84,13 @@ export class KernelBuilder {
       if (rangeOf(from).min >= 0 && rangeOf(to).max < extent) return truth(true)
       if (rangeOf(to).max < 0 || rangeOf(from).min >= extent) return truth(false)
     }
-    return this.op('within', [this.ramp(at, step), typeof extent === 'number' ? int(extent) : batchOperand(extent)], 'bool')
+    return this.op('within', [this.ramp(at, step), typeof extent === 'number' ? int(extent) : operands.batch(extent)], 'bool')
   }
 
   /** Four indices from `at` on. */
   ramp(at: Index, step: number): Operand {
     const from = this.indexOperand(at)
-    return this.value({ kind: 'ramp', from, step }, `ramp${step}(${this.key(from)})`, 'i32', 4, this.depth(from))
+    return this.value(operands.ramp(from, step), `ramp${step}(${this.key(from)})`, 'i32', 4, this.depth(from))
   }
 
   /** Four values that were found one by one. */
@@ -95,7 +98,7 @@ export class KernelBuilder {
     const keys = parts.map((part) => this.key(part))
     if (keys.every((key) => key === keys[0])) return parts[0]!
     return this.value(
-      { kind: 'vector', parts },
+      operands.vector(parts),
       `v(${keys.join()})`,
       type,
       4,
@@ -148,20 +151,16 @@ export class KernelBuilder {
     const known = this.scopes[depth]!.valueNumbers.get(key)
     if (known) return known
     const lanes = op !== 'lanesum' && op !== 'lanemax' && args.some((arg) => lanesOf(arg) === 4) ? 4 : 1
-    return this.value(this.operation(op, args, type, lanes), key, type, lanes, depth)
+    return this.value(operands.operation(op, args, type, lanes), key, type, lanes, depth)
   }
 
   /** What the invocations of a subgroup hold, put together. */
   reduceSubgroup(combine: 'sum' | 'max', of: Operand): Operand {
-    return this.value({ kind: 'subgroup', combine, of }, `subgroup ${combine}(${this.key(of)})`, 'f32', 1, this.depth(of))
+    return this.value(operands.subgroup(combine, of), `subgroup ${combine}(${this.key(of)})`, 'f32', 1, this.depth(of))
   }
 
   subgroupSize(): Operand {
-    return this.value({ kind: 'subgroupSize' }, 'subgroup size', 'i32', 1, 0)
-  }
-
-  operation(op: Opcode, args: readonly Operand[], type: Type, lanes: 1 | 4): Operand {
-    return { kind: 'operation', op, args, type, lanes }
+    return this.value(operands.subgroupSize(), 'subgroup size', 'i32', 1, 0)
   }
 
   value(operand: Operand, key: string, type: Type, lanes: 1 | 4, depth: number): Operand {
@@ -169,9 +168,9 @@ export class KernelBuilder {
     const known = scope.valueNumbers.get(key)
     if (known) return known
     const name = this.freshName(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
-    scope.statements.push({ kind: 'let', name, type, lanes, value: operand })
+    scope.statements.push(statements.definition('let', name, type, lanes, operand))
     // From here on its name is its key: keys of keys would grow with every operation.
-    const reference: Operand = { kind: 'name', name, type, lanes, depth }
+    const reference = operands.named(name, type, lanes, depth)
     scope.valueNumbers.set(key, reference)
     return reference
   }
@@ -179,13 +178,13 @@ export class KernelBuilder {
   /** A result as it is now: variables that it needs are set again later. */
   evaluateHere(op: Opcode, args: readonly Operand[], type: Type = 'f32'): Operand {
     const name = this.freshName(type === 'bool' ? 'b' : 'v')
-    this.innermost.statements.push({ kind: 'let', name, type, lanes: 1, value: this.operation(op, args, type, 1) })
-    return { kind: 'name', name, type, lanes: 1, depth: this.scopes.length - 1 }
+    this.innermost.statements.push(statements.definition('let', name, type, 1, operands.operation(op, args, type, 1)))
+    return operands.named(name, type, 1, this.scopes.length - 1)
   }
 
   set(variable: Operand, value: Operand): void {
     invariant(variable.kind === 'name', () => `${this.kernel}: only a variable is set`)
-    this.innermost.statements.push({ kind: 'set', name: variable.name, value })
+    this.innermost.statements.push(statements.set(variable.name, value))
   }
 
   /** An index as a term: loop variables of outer loops are added up outside, the constant last. */
@@ -201,7 +200,7 @@ export class KernelBuilder {
       this.sums.set(at.termsKey, total)
     }
     return at.constant === 0 ? total
-      : this.operation('iadd', [total, int(at.constant)], 'i32', 1)
+      : operands.operation('iadd', [total, int(at.constant)], 'i32', 1)
   }
 
   private readonly term = ({ atom, coefficient }: Index['terms'][number]): Operand =>
@@ -229,7 +228,7 @@ export class KernelBuilder {
   variableOperand(a: Axis): Operand {
     const name = this.nameOf.get(a)
     invariant(name, () => `${this.kernel}: axis ${a.name} is not bound`)
-    return { kind: 'name', name, type: 'i32', lanes: 1, depth: this.depthOf.get(a)! }
+    return operands.named(name, 'i32', 1, this.depthOf.get(a)!)
   }
 
   /** Equal for operands that hold the same value wherever both are defined. An operation that was not numbered has none, but for a sum with a constant. */
@@ -291,14 +290,14 @@ export class KernelBuilder {
 
   private pushLoop(
     variable: Axis,
-    bounds: Partial<Pick<Extract<Statement, { kind: 'for' }>, 'from' | 'by' | 'extent'>>,
+    bounds: Partial<statements.LoopBounds>,
     inside: (at: Index) => void,
   ): void {
     const scope = this.openScope()
     inside(index(variable))
     this.scopes.pop()
-    const extent = typeof variable.extent === 'number' ? int(variable.extent) : batchOperand(variable.extent)
-    this.innermost.statements.push({ kind: 'for', name: this.nameOf.get(variable)!, extent, ...bounds, body: scope.statements })
+    const extent = typeof variable.extent === 'number' ? int(variable.extent) : operands.batch(variable.extent)
+    this.innermost.statements.push(statements.loop(this.nameOf.get(variable)!, { extent, ...bounds }, scope.statements))
   }
 
   /** So many rounds over an axis, which the caller divides. */
@@ -308,7 +307,7 @@ export class KernelBuilder {
 
   /** The first lanes of four. */
   laneMask(count: number): Operand {
-    return { kind: 'vector', parts: range(4).map((lane) => truth(lane < count)) }
+    return operands.vector(range(4).map((lane) => truth(lane < count)))
   }
 
   /** A loop variable that counts tiles of an axis. */
@@ -327,7 +326,7 @@ export class KernelBuilder {
     const variable = axis(name, extent)
     this.depthOf.set(variable, depth)
     this.nameOf.set(variable, this.uniqueName(identifier(name)))
-    this.scopes[depth]!.statements.push({ kind: 'let', name: this.nameOf.get(variable)!, type: 'i32', lanes: 1, value })
+    this.scopes[depth]!.statements.push(statements.definition('let', this.nameOf.get(variable)!, 'i32', 1, value))
     return variable
   }
 
@@ -341,8 +340,8 @@ export class KernelBuilder {
 
   declareVariable(name: string, start: Operand, lanes: 1 | 4): Operand {
     const depth = this.scopes.length - 1
-    const variable: Operand = { kind: 'name', name: this.freshName(name), type: 'f32', lanes, depth }
-    this.innermost.statements.push({ kind: 'var', name: variable.name, type: 'f32', lanes, value: start })
+    const variable = operands.named(this.freshName(name), 'f32', lanes, depth)
+    this.innermost.statements.push(statements.definition('var', variable.name, 'f32', lanes, start))
     return variable
   }
 
@@ -382,7 +381,7 @@ export class KernelBuilder {
     inside()
     this.scopes.pop()
     this.conditionalScopes.pop()
-    if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'step', body: scope.statements })
+    if (scope.statements.length > 0) this.innermost.statements.push(statements.step(scope.statements))
   }
 
   /** Statements that run where a condition holds; what they need and nothing else does is computed inside, but for loads' addresses. */
@@ -391,7 +390,7 @@ export class KernelBuilder {
     const scope = this.openScope()
     inside()
     this.scopes.pop()
-    if (scope.statements.length > 0) this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
+    if (scope.statements.length > 0) this.innermost.statements.push(statements.branch(condition, scope.statements))
   }
 
   /** A statement that runs where a condition holds; neighbours with the same condition share one branch. */
@@ -408,7 +407,7 @@ export class KernelBuilder {
       return
     }
     const body = [statement]
-    const branch: Statement = { kind: 'if', condition, body }
+    const branch = statements.branch(condition, body)
     scope.guarded = { branch, key, body }
     scope.statements.push(branch)
   }
@@ -425,7 +424,7 @@ export class KernelBuilder {
     this.scopes.pop()
     this.conditionalScopes.pop()
     for (const key of keys) this.assumed.delete(key)
-    this.innermost.statements.push({ kind: 'if', condition, body: scope.statements })
+    this.innermost.statements.push(statements.branch(condition, scope.statements))
   }
 }
 
@@ -434,14 +433,8 @@ export function range(count: number): number[] {
   for (let i = 0; i < count; i++) numbers.push(i)
   return numbers
 }
-export const float = (value: number, lanes: 1 | 4 = 1): Operand =>
-  lanes === 1 ? { kind: 'number', value, type: 'f32' }
-    : { kind: 'vector', parts: range(4).map(() => ({ kind: 'number', value, type: 'f32' })) }
-export const int = (value: number): Operand => ({ kind: 'number', value, type: 'i32' })
-export const truth = (value: boolean): Operand => ({ kind: 'truth', value })
 export const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0
 
-const batchOperand = (extent: Exclude<Extent, number>): Operand => ({ kind: 'batch', chunks: extent === 'n' ? 1 : extent.chunks })
 const sameExtent = (a: Extent, b: Extent): boolean => a === b || (typeof a === 'object' && typeof b === 'object' && a.chunks === b.chunks)
 
 /** A name that WGSL takes: letters, digits, single underscores. */

@@ -5,8 +5,10 @@ import { type Axis, axesOf, combine, type Index, linearIndex, rangeOf, shift, su
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import type { Operand } from './kernel-function.ts'
-import { float, int, isZero, KernelBuilder, truth } from './builder.ts'
+import { isZero, KernelBuilder } from './builder.ts'
 import { choiceOf, type Condition, whereNotZero } from './conditions.ts'
+import * as operands from './operands.ts'
+import { float, int, truth } from './operands.ts'
 
 type Guarded = Extract<Expression, { kind: 'guard' }>
 type Select = Extract<Expression, { kind: 'select' }>
@@ -87,7 +89,7 @@ export abstract class ExpressionEmitter {
       case 'constant':
         return float(e.value)
       case 'scalar':
-        return { kind: 'scalar', name: e.name }
+        return operands.scalar(e.name)
       case 'position': {
         const lanes = this.lanesOfIndex(e.at, point)
         if (!lanes) return this.builder.vector(this.each(point, (p) => this.builder.floatOperand(this.at(e.at, p))))
@@ -98,7 +100,7 @@ export abstract class ExpressionEmitter {
         return this.builder.vector(this.each(point, (p) => {
           const at = this.builder.indexOperand(this.at(e.at, p))
           return this.builder.value(
-            { kind: 'random', key: e.key, at },
+            operands.random(e.key, at),
             `r${e.key}(${this.builder.key(at)})`,
             'f32',
             1,
@@ -206,10 +208,10 @@ export abstract class ExpressionEmitter {
       const key = this.builder.key(at)
       const depth = this.depthOfLoad(e.tensor, [at])
       if (this.memory.wide?.has(e.tensor))
-        return this.builder.value({ kind: 'load', binding, at, lanes: 4 }, `l${binding}(${key})`, 'f32', 4, depth)
-      if (lanes.step === 0) return this.builder.value({ kind: 'load', binding, at }, `l${binding}(${key})`, 'f32', 1, depth)
+        return this.builder.value(operands.load(binding, at, 4), `l${binding}(${key})`, 'f32', 4, depth)
+      if (lanes.step === 0) return this.builder.value(operands.load(binding, at), `l${binding}(${key})`, 'f32', 1, depth)
       return this.builder.value(
-        { kind: 'load', binding, at, lanes: 4, step: lanes.step as 1 | 2 },
+        operands.load(binding, at, 4, lanes.step as 1 | 2),
         `l${binding}v${lanes.step}(${key})`,
         'f32',
         4,
@@ -218,7 +220,7 @@ export abstract class ExpressionEmitter {
     }
     const at = this.each(point, (p) => this.inReach(this.builder.indexOperand(this.at(form, p))))
     return this.builder.value(
-      { kind: 'gather', binding, at },
+      operands.gather(binding, at),
       `l${binding}(${at.map((t) => this.builder.key(t)).join()})`,
       'f32',
       4,

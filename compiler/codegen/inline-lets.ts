@@ -1,4 +1,6 @@
 import { forEachPart, type Operand, type Statement } from './kernel-function.ts'
+import * as operands from './operands.ts'
+import * as statements from './statements.ts'
 
 export interface InlineOptions {
   /** The largest expression that is put into another, in leaves: a line is to be read. */
@@ -84,36 +86,36 @@ class Inliner {
       case 'set': {
         const value = this.expression(s.value)
         this.writeWaiting(s.name)
-        out.push(value === s.value ? s : { kind: 'set', name: s.name, value })
+        out.push(value === s.value ? s : statements.set(s.name, value))
         return
       }
       case 'store': {
         const at = this.expression(s.at)
         const value = this.expression(s.value)
-        out.push(at === s.at && value === s.value ? s : moved(s, { kind: 'store', binding: s.binding, at, value }))
+        out.push(at === s.at && value === s.value ? s : statements.store(s.binding, at, value, s.lanes, s.step))
         return
       }
       case 'storeInterleaved':
-        out.push({ ...s, at: this.expression(s.at), values: s.values.map((v) => this.expression(v)) })
+        out.push(statements.storeInterleaved(s.binding, this.expression(s.at), s.values.map((v) => this.expression(v)), s.step))
         return
       case 'count':
-        out.push({ ...s, values: s.values.map((v) => this.expression(v)) })
+        out.push(statements.count(s.binding, s.values.map((v) => this.expression(v))))
         return
       case 'step':
         if (!this.options.keepsSteps) return s.body.forEach((inner) => this.statement(inner))
         this.writeWaiting()
-        out.push({ kind: 'step', body: this.block(s.body) })
+        out.push(statements.step(this.block(s.body)))
         return
       case 'for': {
-        const bounds = { ...(s.from && { from: this.expression(s.from) }), extent: this.expression(s.extent) }
+        const bounds = { from: s.from && this.expression(s.from), by: s.by, extent: this.expression(s.extent) }
         this.writeWaiting()
-        out.push({ ...s, ...bounds, body: this.block(s.body) })
+        out.push(statements.loop(s.name, bounds, this.block(s.body)))
         return
       }
       case 'if': {
         const condition = this.expression(s.condition)
         this.writeWaiting()
-        out.push({ kind: 'if', condition, body: this.block(s.body) })
+        out.push(statements.branch(condition, this.block(s.body)))
         return
       }
       case 'barrier':
@@ -158,35 +160,35 @@ class Inliner {
       }
       case 'operation': {
         const args = this.all(t.args)
-        return args === t.args ? t : { kind: 'operation', op: t.op, args, type: t.type, lanes: t.lanes }
+        return args === t.args ? t : operands.operation(t.op, args, t.type, t.lanes)
       }
       case 'vector': {
         const parts = this.all(t.parts)
-        return parts === t.parts ? t : { kind: 'vector', parts }
+        return parts === t.parts ? t : operands.vector(parts)
       }
       case 'load': {
         const at = this.takeIn(t.at)
-        return at === t.at ? t : moved(t, { kind: 'load', binding: t.binding, at })
+        return at === t.at ? t : operands.load(t.binding, at, t.lanes, t.step)
       }
       case 'random': {
         const at = this.takeIn(t.at)
-        return at === t.at ? t : { kind: 'random', key: t.key, at }
+        return at === t.at ? t : operands.random(t.key, at)
       }
       case 'gather': {
         const at = this.all(t.at)
-        return at === t.at ? t : { kind: 'gather', binding: t.binding, at }
+        return at === t.at ? t : operands.gather(t.binding, at)
       }
       case 'ramp': {
         const from = this.takeIn(t.from)
-        return from === t.from ? t : { kind: 'ramp', from, step: t.step }
+        return from === t.from ? t : operands.ramp(from, t.step)
       }
       case 'lane': {
         const of = this.takeIn(t.of)
-        return of === t.of ? t : { kind: 'lane', of, lane: t.lane }
+        return of === t.of ? t : operands.laneOf(of, t.lane)
       }
       case 'subgroup': {
         const of = this.takeIn(t.of)
-        return of === t.of ? t : { kind: 'subgroup', combine: t.combine, of }
+        return of === t.of ? t : operands.subgroup(t.combine, of)
       }
       default:
         this.leaves++
@@ -205,12 +207,7 @@ class Inliner {
   }
 }
 
-const withValue = (s: Let, value: Operand): Let =>
-  value === s.value ? s : { kind: s.kind, name: s.name, type: s.type, lanes: s.lanes, value }
-
-/** A load or a store from or to another place: most are of one lane and say nothing of lanes. */
-const moved = <T extends object>({ lanes, step }: { readonly lanes?: 1 | 4; readonly step?: number }, made: T): T =>
-  lanes === undefined && step === undefined ? made : { ...made, ...(lanes !== undefined && { lanes }), ...(step !== undefined && { step }) }
+const withValue = (s: Let, value: Operand): Let => value === s.value ? s : statements.definition(s.kind, s.name, s.type, s.lanes, value)
 
 /** Whether it says the same wherever it stands. */
 function isPure(t: Operand): boolean {

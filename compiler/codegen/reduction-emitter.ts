@@ -4,12 +4,15 @@ import { type Axis, axesOf, type Index, index, plus, times } from '../ir/affine.
 import type { Equation } from '../ir/equation.ts'
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
-import { lanesOf, type Statement, type Opcode, type Operand } from './kernel-function.ts'
-import { float, isZero, range, type KernelBuilder } from './builder.ts'
+import { lanesOf, type Opcode, type Operand } from './kernel-function.ts'
+import { isZero, range, type KernelBuilder } from './builder.ts'
 import { type CooperativeGroup, type LoopForm, type LoopTiling, onePointEach, openLoops, type ReductionStep,
   take } from './reduction-loops.ts'
 import { type MemoryAccess, ExpressionEmitter } from './expression-emitter.ts'
 import type { Tensor } from '../ir/tensor.ts'
+import * as operands from './operands.ts'
+import { float } from './operands.ts'
+import * as statements from './statements.ts'
 
 /** A reduction that is being computed for all points of a tile. */
 export interface Accumulation {
@@ -234,7 +237,7 @@ export class ReductionEmitter extends ExpressionEmitter {
         const accumulator = totals[g]!
         const result = across ? this.builder.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
           : members.length === 1 ? accumulator
-          : ({ kind: 'lane', of: accumulator, lane } as const)
+          : operands.laneOf(accumulator, lane)
         this.retain(e, point, e.combine === 'argmax' ? positions[g]! : result)
         if (positions.length > 0) this.retainPair(e, point, result, positions[g]!)
       })
@@ -251,7 +254,7 @@ export class ReductionEmitter extends ExpressionEmitter {
       }
       const sums = this.builder.op('lanesums', totals.slice(next, next += 4))
       this.retain(e, point, sums)
-      onePointEach(point).forEach((p, lane) => this.retain(e, p, { kind: 'lane', of: sums, lane }))
+      onePointEach(point).forEach((p, lane) => this.retain(e, p, operands.laneOf(sums, lane)))
     }
   }
 
@@ -285,7 +288,7 @@ export class ReductionEmitter extends ExpressionEmitter {
   private withUpdates(inside: (updates: Updates) => void): void {
     const updates: Updates = new Map()
     inside(updates)
-    for (const [name, value] of updates) this.builder.innermost.statements.push({ kind: 'set', name, value })
+    for (const [name, value] of updates) this.builder.innermost.statements.push(statements.set(name, value))
   }
 
   /** The guards that all jobs share: where one of them fails, every job adds zero. */
@@ -331,8 +334,8 @@ export class ReductionEmitter extends ExpressionEmitter {
       updates.set(
         name,
         b !== undefined
-          ? this.builder.operation('fma', [a!, b, before], 'f32', lanes)
-          : this.builder.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
+          ? operands.operation('fma', [a!, b, before], 'f32', lanes)
+          : operands.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
       )
     })
   }
@@ -343,9 +346,9 @@ export class ReductionEmitter extends ExpressionEmitter {
     for (const a of e.axes) place = plus(times(place, a.extent as number), point.get(a)!)
     const here = this.builder.floatOperand(place)
     const lanes = lanesOf(most)
-    const statements: Statement[] = this.builder.innermost.statements
+    const scope = this.builder.innermost.statements
     const operation = (op: Opcode, args: readonly Operand[], type: 'f32' | 'bool' = 'f32'): Operand =>
-      this.builder.operation(op, args, type, lanes)
+      operands.operation(op, args, type, lanes)
     const position = (): Operand => {
       if (!this.minds('NaN')) return operation('select', [operation('lt', [most, body], 'bool'), here, at])
       // The first NaN takes the place of any number, and stays.
@@ -355,12 +358,8 @@ export class ReductionEmitter extends ExpressionEmitter {
         ? operation('max', [at, operation('select', [stays, float(0), operation('select', [isNumber, here, float(0)])])])
         : operation('select', [stays, at, operation('select', [isNumber, here, at])])
     }
-    statements.push({ kind: 'set', name: (at as { name: string }).name, value: position() })
-    statements.push({
-      kind: 'set',
-      name: (most as { name: string }).name,
-      value: this.builder.operation('max', [most, body], 'f32', lanes),
-    })
+    scope.push(statements.set((at as { name: string }).name, position()))
+    scope.push(statements.set((most as { name: string }).name, operation('max', [most, body])))
   }
 
   /** Points along the lanes axis in fours, where the reduction depends on it; one by one elsewhere. */
@@ -383,7 +382,7 @@ export class ReductionEmitter extends ExpressionEmitter {
     const first = parts[0]!
     if (first.kind === 'lane' && parts.every((p, i) => p.kind === 'lane' && p.of === first.of && p.lane === i)) return first.of
     return this.builder.value(
-      { kind: 'vector', parts },
+      operands.vector(parts),
       `v(${parts.map((p) => this.builder.key(p)).join()})`,
       'f32',
       4,

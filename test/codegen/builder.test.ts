@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { float, int, KernelBuilder } from '../../compiler/codegen/builder.ts'
+import { KernelBuilder } from '../../compiler/codegen/builder.ts'
+import { float, int } from '../../compiler/codegen/operands.ts'
 import type { Operand, Statement } from '../../compiler/codegen/kernel-function.ts'
 import { axis, index, plus, times } from '../../compiler/ir/affine.ts'
 

@@ -12,7 +12,10 @@ import { Point } from '../point.ts'
 import { separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
-import { int, range, KernelBuilder } from '../builder.ts'
+import { range, KernelBuilder } from '../builder.ts'
+import * as operands from '../operands.ts'
+import { int, truth } from '../operands.ts'
+import * as statements from '../statements.ts'
 
 /**
  * Lowers a loop nest to a kernel function that does one task: stage after stage, loop in loop. Where a register tile does not divide an
@@ -139,21 +142,21 @@ class LoopNestLowering {
   /** Whether this is a thread's first task, or the batch has several images. */
   private isFirstOrOneOfMany(): Operand {
     const { builder } = this
-    const others = builder.op('iadd', [{ kind: 'batch', chunks: 1 }, int(-1)], 'i32')
+    const others = builder.op('iadd', [operands.batch('n'), int(-1)], 'i32')
     const first = builder.op('imul', [builder.op('imin', [others, int(1)], 'i32'), int(MOST_TASKS)], 'i32')
-    return builder.op('within', [{ kind: 'tasksDone' }, builder.op('iadd', [first, int(1)], 'i32')], 'bool')
+    return builder.op('within', [operands.tasksDone(), builder.op('iadd', [first, int(1)], 'i32')], 'bool')
   }
 
   /** Whether no task that this thread has just done had the same place along these axes of the grid. */
   private isNew(axes: readonly Axis[], point: Point): Operand {
     const { builder } = this
     const { grid } = this.nest
-    const done: Operand = { kind: 'tasksDone' }
+    const done = operands.tasksDone()
     const isPrefix = axes.length > 0 && axes.every((a, i) => a === grid[i])
     if (isPrefix) {
       // Tasks count the other axes fastest.
       const others = grid.slice(axes.length).map((a) => builder.indexOperand(point.get(a)!))
-      if (others.length === 0) return { kind: 'truth', value: true }
+      if (others.length === 0) return truth(true)
       const sum = others.reduce((a, b) => builder.op('iadd', [a, b], 'i32'))
       return builder.op('ieq', [builder.op('imin', [done, sum], 'i32'), int(0)], 'bool')
     }
@@ -270,7 +273,7 @@ class LoopNestLowering {
       const start = times(i, tile)
       builder.ifAll([builder.within(plus(first, start), 'n')], () => {
         const last = builder.op('iadd', [
-          { kind: 'batch', chunks: 1 },
+          operands.batch('n'),
           builder.op('imul', [builder.indexOperand(plus(first, 1)), int(-1)], 'i32'),
         ], 'i32')
         const images = range(tile).map((j) =>
@@ -344,11 +347,11 @@ class LoopNestLowering {
       const interleaved = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
       if (interleaved) {
         for (const other of interleaved) done.add(other)
-        target.push({ kind: 'storeInterleaved', binding: entry.binding, at, values: interleaved.map((w) => w.value), step: entry.step })
-      } else if (entry.step > 0) target.push({ kind: 'store', binding: entry.binding, at, value: entry.value, lanes: 4, step: entry.step })
-      else target.push({ kind: 'store', binding: entry.binding, at, value: entry.value })
+        target.push(statements.storeInterleaved(entry.binding, at, interleaved.map((w) => w.value), entry.step))
+      } else if (entry.step > 0) target.push(statements.store(entry.binding, at, entry.value, 4, entry.step))
+      else target.push(statements.store(entry.binding, at, entry.value))
     }
-    for (const each of counted) target.push({ kind: 'count', ...each })
+    for (const { binding, values } of counted) target.push(statements.count(binding, values))
   }
 }
 

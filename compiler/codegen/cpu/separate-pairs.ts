@@ -1,7 +1,10 @@
 import { lanesOf, type Operand } from '../kernel-function.ts'
-import { int, type KernelBuilder, range } from '../builder.ts'
+import { type KernelBuilder, range } from '../builder.ts'
 import { type Tensor, tensor } from '../../ir/tensor.ts'
 import type { Loop } from './loop-nest.ts'
+import * as operands from '../operands.ts'
+import { int } from '../operands.ts'
+import * as statements from '../statements.ts'
 
 /** Vectors of sums in the largest tile of pairs: see `widenNest`. */
 const MOST_SUMS = 16
@@ -31,15 +34,11 @@ export function separatePairs(
   const names = sums.map((sum) => (sum.kind === 'name' && lanesOf(sum) === 4 ? sum.name : undefined))
   const pairs = range(sums.length).filter((i) => Math.floor(i / stride) % 2 === 0).map((i) => [i, i + stride] as const)
   if (names.includes(undefined) || new Set(names).size < names.length) return
-  const { statements } = builder.innermost
+  const { statements: written } = builder.innermost
   const start = turn % PLACES * MOST_SUMS * 4
   const at = (pair: number, half: number): Operand => int(start + 8 * pair + 4 * half)
+  pairs.forEach((pair, i) => pair.forEach((sum, half) => written.push(statements.store(binding, at(i, half), sums[sum]!, 4, 1))))
   pairs.forEach((pair, i) =>
-    pair.forEach((sum, half) => statements.push({ kind: 'store', binding, at: at(i, half), value: sums[sum]!, lanes: 4, step: 1 }))
-  )
-  pairs.forEach((pair, i) =>
-    pair.forEach((sum, half) =>
-      statements.push({ kind: 'set', name: names[sum]!, value: { kind: 'load', binding, at: at(i, half), lanes: 4, step: 1 } })
-    )
+    pair.forEach((sum, half) => written.push(statements.set(names[sum]!, operands.load(binding, at(i, half), 4, 1))))
   )
 }

@@ -6,11 +6,14 @@ import type { Equation } from '../../ir/equation.ts'
 import { loadOf, madeIn, windowsOver } from '../../ir/fused-producer.ts'
 import { Point } from '../point.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
-import type { Statement, Operand } from '../kernel-function.ts'
+import type { Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { coordinatesOf, tileElements, paddedStrides, arrayElements, type SharedTile, type SharedTiles, stridesOf } from './shared-tile.ts'
-import { float, range, type KernelBuilder } from '../builder.ts'
+import { range, type KernelBuilder } from '../builder.ts'
 import { positionIn, type Workgroup } from './workgroup.ts'
+import * as operands from '../operands.ts'
+import { float } from '../operands.ts'
+import * as statements from '../statements.ts'
 
 /** What a workgroup has in its memory of one factor. */
 interface TileArray {
@@ -105,7 +108,7 @@ export function lowerSharedTiles(request: SharedTileRequest): void {
   points.forEach((point, i) => {
     const accumulator = job.accumulators[numberOf.get(keys[i]!)!]!
     const value: Operand = lanes
-      ? { kind: 'lane', of: accumulator, lane: point.get(lanes)!.constant % 4 } : accumulator
+      ? operands.laneOf(accumulator, point.get(lanes)!.constant % 4) : accumulator
     request.values.provide(main, point, value)
   })
 }
@@ -171,12 +174,8 @@ function onLoadOf(
         d,
       ) => (w === 'whole' ? [] : [builder.within(minus(at[d]!, times(blocks.get(w.axis)!, w.step)), w.step * spans.get(w.axis)!)]))
       const condition = builder.all([...others, ...own, ...at.map((index, d) => builder.within(index, tensor.shape[d]!))])
-      const element: Statement = {
-        kind: 'store',
-        binding: slots.get(tensor)!,
-        at: builder.indexOperand(linearIndex(tensor, at)),
-        value: values.value(made, point),
-      }
+      const place = builder.indexOperand(linearIndex(tensor, at))
+      const element = statements.store(slots.get(tensor)!, place, values.value(made, point))
       return () => builder.branch(condition, () => builder.innermost.statements.push(element))
     },
   }
@@ -187,5 +186,5 @@ const widened = (operand: Operand, wide: boolean): Operand => (wide && operand.k
 const vectorOf = (
   operand: Operand,
 ): Operand => ((operand.kind === 'name' || operand.kind === 'operation') && operand.lanes === 1 ?
-  { kind: 'vector', parts: range(4).map(() => operand) }
+  operands.vector(range(4).map(() => operand))
   : operand)

@@ -13,8 +13,10 @@ import type { Binding, KernelFunction, Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { termsOfStored } from '../../ir/side-sums.ts'
 import { sharedTilesOf } from './shared-tile.ts'
-import { float, identifier, range, KernelBuilder } from '../builder.ts'
+import { identifier, range, KernelBuilder } from '../builder.ts'
 import { Workgroup } from './workgroup.ts'
+import { float } from '../operands.ts'
+import * as statements from '../statements.ts'
 
 export interface LoweringOptions {
   /** Default: no tensor shares a buffer. */
@@ -194,17 +196,13 @@ class Lowering {
     for (const { s, linear, entries } of stores) {
       if (s.counts) {
         const values = points.map((point) => this.builder.select(this.insideTile(point), this.values.value(s.value, point), float(0)))
-        this.builder.innermost.statements.push({ kind: 'count', binding: this.slots.get(s.tensor)!, values })
+        this.builder.innermost.statements.push(statements.count(this.slots.get(s.tensor)!, values))
         continue
       }
       for (const { point, value } of entries) {
         const at = this.builder.indexOperand(this.values.at(linear, point))
-        this.builder.pushGuarded(this.builder.all([this.insideTile(point), ...this.once()]), {
-          kind: 'store',
-          binding: this.slots.get(s.tensor)!,
-          at,
-          value,
-        })
+        const inside = this.builder.all([this.insideTile(point), ...this.once()])
+        this.builder.pushGuarded(inside, statements.store(this.slots.get(s.tensor)!, at, value))
       }
     }
     for (const side of this.equation.sides) gather(side, this.gatheredOf(side, points))
@@ -275,7 +273,7 @@ class Lowering {
     })
     parts.forEach((value, k) => {
       const at = this.builder.indexOperand(linearIndex(side.partials, [...blocks, kept, index(k)]))
-      this.builder.pushGuarded(inside, { kind: 'store', binding: this.slots.get(side.partials)!, at, value })
+      this.builder.pushGuarded(inside, statements.store(this.slots.get(side.partials)!, at, value))
     })
   }
 

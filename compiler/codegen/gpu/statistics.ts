@@ -1,5 +1,7 @@
 import type { Operand } from '../kernel-function.ts'
-import { float, type KernelBuilder } from '../builder.ts'
+import type { KernelBuilder } from '../builder.ts'
+import * as operands from '../operands.ts'
+import { float } from '../operands.ts'
 
 /** A point that an invocation holds, and whether it lies in the block. */
 export interface Member {
@@ -29,7 +31,7 @@ export function momentsOf(builder: KernelBuilder, members: readonly Member[], gu
 
 /** Adds what a tile has to what the tiles before it had, variables of the same invocation. */
 export function addSums(builder: KernelBuilder, before: readonly Operand[], tile: readonly Operand[]): void {
-  tile.forEach((value, i) => builder.set(before[i]!, builder.operation('add', [before[i]!, value], 'f32', 1)))
+  tile.forEach((value, i) => builder.set(before[i]!, operands.operation('add', [before[i]!, value], 'f32', 1)))
 }
 
 /**
@@ -46,8 +48,8 @@ export function addMoments(builder: KernelBuilder, before: readonly Operand[], t
   const total = builder.evaluateHere('add', [count, countOfTile])
   const share = builder.evaluateHere('div', [countOfTile, builder.evaluateHere('max', [total, float(1)])])
   const between = builder.evaluateHere('mul', [builder.evaluateHere('mul', [moved, moved]), builder.evaluateHere('mul', [count, share])])
-  builder.set(squares, builder.operation('add', [squares, builder.evaluateHere('add', [squaresOfTile, between])], 'f32', 1))
-  builder.set(mean, builder.operation('add', [mean, builder.evaluateHere('mul', [moved, share])], 'f32', 1))
+  builder.set(squares, operands.operation('add', [squares, builder.evaluateHere('add', [squaresOfTile, between])], 'f32', 1))
+  builder.set(mean, operands.operation('add', [mean, builder.evaluateHere('mul', [moved, share])], 'f32', 1))
   builder.set(count, total)
   builder.set(reference, about)
 }

@@ -1,7 +1,10 @@
 import { LOWEST } from '../../ir/expression.ts'
 import { type Axis, axis, index, type Index, type IndexLike, plus, times } from '../../ir/affine.ts'
 import type { SharedArray, Operand } from '../kernel-function.ts'
-import { float, int, range, type KernelBuilder } from '../builder.ts'
+import { range, type KernelBuilder } from '../builder.ts'
+import * as operands from '../operands.ts'
+import { float, int } from '../operands.ts'
+import * as statements from '../statements.ts'
 
 /** What every WebGPU grants a workgroup. */
 export const WORKGROUP_BYTES = 16384
@@ -49,18 +52,18 @@ export class Workgroup {
   }
 
   barrier(): void {
-    this.builder.innermost.statements.push({ kind: 'barrier' })
+    this.builder.innermost.statements.push(statements.barrier())
   }
 
   store(array: number, at: Index, value: Operand): void {
-    this.builder.innermost.statements.push({ kind: 'store', binding: array, at: this.builder.indexOperand(at), value })
+    this.builder.innermost.statements.push(statements.store(array, this.builder.indexOperand(at), value))
   }
 
   /** An element as it is now: after a barrier it may be another. */
   load(array: number, at: Index): Operand {
     const operand = this.builder.indexOperand(at)
     return this.builder.value(
-      { kind: 'load', binding: array, at: operand },
+      operands.load(array, operand),
       `shared ${this.loads++}`,
       'f32',
       1,
@@ -147,7 +150,7 @@ export class Workgroup {
     const totals = values.map(() => builder.declareVariable('total', float(combine === 'sum' ? 0 : LOWEST), 1))
     this.overSubgroups((subgroup) =>
       totals.forEach((total, i) =>
-        builder.set(total, builder.operation(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))
+        builder.set(total, operands.operation(combine === 'sum' ? 'add' : 'max', [total, this.load(array, at(i, subgroup))], 'f32', 1))
       )
     )
     return totals

@@ -1,4 +1,5 @@
 import type { Operand } from '../../codegen/kernel-function.ts'
+import * as operands from '../../codegen/operands.ts'
 
 /** An index as what is computed and what is added to it. */
 export function split(at: Operand): { base: Operand | undefined; offset: number } {
@@ -9,6 +10,6 @@ export function split(at: Operand): { base: Operand | undefined; offset: number 
 
 export function plusConstant(at: Operand, by: number): Operand {
   const { base, offset } = split(at)
-  const constant: Operand = { kind: 'number', value: offset + by, type: 'i32' }
-  return base ? { kind: 'operation', op: 'iadd', args: [base, constant], type: 'i32', lanes: 1 } : constant
+  const constant = operands.int(offset + by)
+  return base ? operands.operation('iadd', [base, constant], 'i32', 1) : constant
 }

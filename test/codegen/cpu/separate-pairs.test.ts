@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { KernelBuilder, float } from '../../../compiler/codegen/builder.ts'
+import { KernelBuilder } from '../../../compiler/codegen/builder.ts'
+import { float } from '../../../compiler/codegen/operands.ts'
 import type { Operand, Statement } from '../../../compiler/codegen/kernel-function.ts'
 import { separatePairs } from '../../../compiler/codegen/cpu/separate-pairs.ts'
 import { axis } from '../../../compiler/ir/affine.ts'
