@@ -7,6 +7,7 @@ import { onceByNode, onceByNodes } from '../ir/once-by-node.ts'
 import { tensor } from '../ir/tensor.ts'
 import type { KernelPass } from './kernel-pass.ts'
 import { bindingCount, type KernelNode } from './program.ts'
+import { reductionOf } from '../ir/expression-node.ts'
 
 /** Where one equation takes the maximum of each window and another its position (the gradient of pooling), one kernel finds both. */
 export const shareArgmax: KernelPass = {
@@ -60,9 +61,9 @@ const maximaOf = onceByNode((e: Equation): readonly Reduction[] =>
 )
 
 /** What a maximum or its position is taken of, as a text that does not depend on names. */
-const reductionOf = onceByNodes((_, e: Equation, of: Reduction): string =>
-  canonicalText({ ...e, name: '', sides: [], stores: [{ tensor: NOWHERE, at: [], value: { ...of, combine: 'max' } }] }).text
+const reducedText = onceByNodes((_, e: Equation, of: Reduction): string =>
+  canonicalText({ ...e, name: '', sides: [], stores: [{ tensor: NOWHERE, at: [], value: reductionOf('max', of.axes, of.body) }] }).text
 )
-const reductionText = (e: Equation, of: Reduction): string => reductionOf('', e, of)
+const reductionText = (e: Equation, of: Reduction): string => reducedText('', e, of)
 
 const NOWHERE = tensor('', [])

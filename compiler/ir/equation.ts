@@ -117,9 +117,16 @@ export interface SumsRole extends Terms {
   readonly stage: 'partial' | 'merge'
 }
 
-export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store => ({ tensor, at: at.map(index), value })
+// Equations and stores name all of their fields, those that they do not have too: all equations then have one layout in memory, and so have their copies.
 
-export const count = (tensor: Tensor, value: Expression): Store => ({ ...store(tensor, [0], value), counts: true })
+export const store = (tensor: Tensor, at: readonly IndexLike[], value: Expression): Store => ({
+  tensor,
+  at: at.map(index),
+  value,
+  counts: undefined,
+})
+
+export const count = (tensor: Tensor, value: Expression): Store => ({ tensor, at: [index(0)], value, counts: true })
 
 export const equation = (name: string, layers: readonly string[], axes: readonly Axis[], stores: readonly Store[]): Equation => ({
   name,
@@ -127,6 +134,11 @@ export const equation = (name: string, layers: readonly string[], axes: readonly
   axes,
   stores,
   sides: [],
+  fusedProducer: undefined,
+  manyImages: undefined,
+  prepacked: undefined,
+  moments: undefined,
+  sums: undefined,
 })
 
 /** Tensors that are read, each once, in order of first use; without the map of its fused producer, and with a weight as it is packed. */

@@ -5,6 +5,7 @@ import { canonicalText, shareText } from './fingerprint.ts'
 import { onceByNode } from './once-by-node.ts'
 import { bottomUp } from './rewrite.ts'
 import type { Tensor } from './tensor.ts'
+import { loadAt, reductionOf, withIndices } from './expression-node.ts'
 
 /**
  * The equation with its axes made in the order in which it binds them; itself where they are. Terms of an index stand in the order in which their axes
@@ -36,21 +37,11 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
   }
   // One for all values: nodes that they share stay shared.
   const value = bottomUp((node): Expression => {
-    switch (node.kind) {
-      case 'load':
-        return { ...node, tensor: tensor(node.tensor), at: node.at.map(place) }
-      case 'position':
-      case 'random':
-        return { ...node, at: place(node.at) }
-      case 'guard':
-        return { ...node, guards: node.guards.map((g) => ({ ...g, at: place(g.at) })) }
-      case 'reduce':
-        return { ...node, axes: node.axes.map(own) }
-      default:
-        return node
-    }
+    if (node.kind === 'load') return loadAt(tensor(node.tensor), node.at.map(place))
+    if (node.kind === 'reduce') return reductionOf(node.combine, node.axes.map(own), node.body)
+    return withIndices(node, place)
   })
-  const store = (s: Store): Store => ({ ...s, tensor: tensor(s.tensor), at: s.at.map(place), value: value(s.value) })
+  const store = (s: Store): Store => ({ tensor: tensor(s.tensor), at: s.at.map(place), value: value(s.value), counts: s.counts })
   const side = (s: SideReduction): SideReduction => ({
     ...s,
     source: tensor(s.source),
@@ -62,12 +53,16 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
   })
   const { fusedProducer, prepacked } = e
   const made: Equation = {
-    ...e,
+    name: e.name,
+    layers: e.layers,
     axes: e.axes.map(own),
-    ...(fusedProducer && { fusedProducer: { axes: fusedProducer.axes.map(own), store: store(fusedProducer.store) } }),
-    ...(prepacked && { prepacked: { ...prepacked, weight: tensor(prepacked.weight), packed: tensor(prepacked.packed) } }),
     stores: e.stores.map(store),
     sides: e.sides.map(side),
+    fusedProducer: fusedProducer && { axes: fusedProducer.axes.map(own), store: store(fusedProducer.store) },
+    manyImages: e.manyImages,
+    prepacked: prepacked && { weight: tensor(prepacked.weight), packed: tensor(prepacked.packed), form: prepacked.form },
+    moments: e.moments,
+    sums: e.sums,
   }
   shareText(made, canonical, canonical.tensors.map(tensor), axes.map(own))
   return made

@@ -1,7 +1,8 @@
 import { type Tensor, tensor } from './tensor.ts'
 import { add, constant, div, type Expression, ifFinite, load, max, mul, rounded, scalar, sqrt, square, sub, sum } from './expression.ts'
 import { type Axis, axis, type IndexLike, plus } from './affine.ts'
-import { type BlockSizes, blocksAround, type ChannelAxes, channelCount, type Equation, type SideMoments, store } from './equation.ts'
+import { type BlockSizes, blocksAround, type ChannelAxes, channelCount, type Equation, equation, type SideMoments,
+  store } from './equation.ts'
 import { mergeBlocks, type MomentsRequest, role } from './moments-request.ts'
 import { mergeSamples } from './sample-moments.ts'
 
@@ -57,14 +58,8 @@ export function partialEquation(request: MomentsRequest, part: Part): Equation {
   const count = first.reduce((product, a) => product * (a.extent as number), 1)
   const mean = div(sum(first, value(first)), count)
   const squares = sum(second, square(sub(value(second), mean)))
-  return {
-    name: request.name,
-    layers: request.layers,
-    axes: part.axes,
-    stores: [reference, mean, squares, constant(count)].map((value, k) => store(part.into, [...part.place, k], value)),
-    sides: [],
-    moments: { ...role(request), stage: 'partial' },
-  }
+  const stores = [reference, mean, squares, constant(count)].map((value, k) => store(part.into, [...part.place, k], value))
+  return { ...equation(request.name, request.layers, part.axes, stores), moments: { ...role(request), stage: 'partial' } }
 }
 
 /**
@@ -84,7 +79,7 @@ export function shiftedEquation(
   // Where squares overflow, M2 does.
   const aboutMean = ifFinite(squares, max(0, sub(squares, rounded(mul(mean, total)))), squares)
   const stores = [reference, mean, aboutMean, constant(count)].map((part, k) => store(into, [...place, k], part))
-  return { name: request.name, layers: request.layers, axes, stores, sides: [] }
+  return equation(request.name, request.layers, axes, stores)
 }
 
 /** What a fused producer asks for: the side reduction, and the equations that merge its partials. */
@@ -110,13 +105,12 @@ function mergeEquations(request: MomentsRequest, partials: Tensor): Equation[] {
   const reference = load(partials, n, ...inner.map(() => 0), c, 0)
   const merged = mergeBlocks(partials, reference, (b) => [n, ...b, c], blocks)
   const mergeImage: Equation = {
-    name: `${request.name}.merge_images`,
-    layers: request.layers,
-    axes: [n, c],
-    stores: [reference, merged.mean, merged.squares, merged.count].map((part, k) =>
-      store(perImage, [n, ...inner.map(() => 0), c, k], part)
+    ...equation(
+      `${request.name}.merge_images`,
+      request.layers,
+      [n, c],
+      [reference, merged.mean, merged.squares, merged.count].map((part, k) => store(perImage, [n, ...inner.map(() => 0), c, k], part)),
     ),
-    sides: [],
     moments: { ...role(request), stage: 'merge' },
   }
   return [mergeImage, mergeLast(request, perImage)]
@@ -159,14 +153,8 @@ function finish(request: MomentsRequest, c: Axis, reference: Expression, mean: E
   const inverse = div(1, sqrt(add(variance, request.eps)))
   const m1 = add(rounded(sub(reference, m0)), mean)
   const coefficients = request.affine ? affineRows(request.affine, c, m1, inverse) : []
-  return {
-    name: `${request.name}.statistics`,
-    layers: request.layers,
-    axes: [c],
-    stores: [m0, m1, variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part)),
-    sides: [],
-    moments: { ...role(request), stage: 'merge' },
-  }
+  const stores = [m0, m1, variance, inverse, ...coefficients].map((part, k) => store(request.result, [k, c], part))
+  return { ...equation(`${request.name}.statistics`, request.layers, [c], stores), moments: { ...role(request), stage: 'merge' } }
 }
 
 /** k = gamma / deviation and beta - m1 k: with them y = (x - m0) k + (beta - m1 k), one operation less a value than with the mean in two numbers. */

@@ -3,6 +3,7 @@ import { bottomUp, mapValues, substitute } from './rewrite.ts'
 import { type Axis, axis, type Index, type IndexLike, linearIndex, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
 import type { Equation } from './equation.ts'
 import { strideOf } from './analysis.ts'
+import { reductionOf } from './expression-node.ts'
 
 /** The same equation over other axes: each axis in the map is replaced, `axes` are what is left. */
 export function overAxes(e: Equation, map: ReadonlyMap<Axis, IndexLike>, axes: readonly Axis[]): Equation {
@@ -118,7 +119,7 @@ function flattenReduction(e: Reduction): Expression {
     if (!runsOn(a, b, places, values)) continue
     const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
     const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
-    return flattenReduction({ ...e, axes, body: substitute(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]])) })
+    return flattenReduction(reductionOf(e.combine, axes, substitute(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]]))))
   }
   return e
 }

@@ -7,6 +7,7 @@ import { type Axis, axis, index, type Index, type IndexLike, substitute as subst
 import type { Equation } from './equation.ts'
 import type { Tensor } from './tensor.ts'
 import { type Expression, mapChildren } from './expression.ts'
+import { loadAt, reductionOf, withIndices } from './expression-node.ts'
 
 export type Rewriting = (root: Expression) => Expression
 
@@ -40,20 +41,7 @@ export function bottomUp(rule: (node: Expression) => Expression): Rewriting {
  * Changes every index: of loads, of positions and random numbers, of guards. Nodes with an index are copied even where it stays the same: what
  * two trees share is computed once for both, and this must not depend on which axes are replaced.
  */
-export const mapIndices = (change: (at: Index) => Index): Rewriting =>
-  bottomUp((node) => {
-    switch (node.kind) {
-      case 'load':
-        return { ...node, at: node.at.map(change) }
-      case 'position':
-      case 'random':
-        return { ...node, at: change(node.at) }
-      case 'guard':
-        return { ...node, guards: node.guards.map((g) => ({ ...g, at: change(g.at) })) }
-      default:
-        return node
-    }
-  })
+export const mapIndices = (change: (at: Index) => Index): Rewriting => bottomUp((node) => withIndices(node, change))
 
 /** Replaces axes everywhere in a tree. The reduced axes of the tree itself are never in the map. */
 export const substitute = (e: Expression, map: ReadonlyMap<Axis, IndexLike>): Expression => mapIndices((at) => substituteIndex(at, map))(e)
@@ -67,7 +55,7 @@ export const renewReductions = (e: Expression): Expression =>
     if (node.kind !== 'reduce') return node
     const fresh = node.axes.map((a) => axis(a.name, a.extent))
     const map = new Map(node.axes.map((a, i) => [a, index(fresh[i]!)]))
-    return { ...node, axes: fresh, body: substitute(node.body, map) }
+    return reductionOf(node.combine, fresh, substitute(node.body, map))
   })(e)
 
 /** The equation with other values in its stores. */
@@ -83,7 +71,7 @@ export function mapValues(e: Equation, change: Rewriting): Equation {
 export function mapTensors(e: Equation, change: (t: Tensor) => Tensor): Equation {
   const values = bottomUp((node) => {
     const t = node.kind === 'load' ? change(node.tensor) : undefined
-    return node.kind === 'load' && t !== node.tensor ? { ...node, tensor: t! } : node
+    return node.kind === 'load' && t !== node.tensor ? loadAt(t!, node.at) : node
   })
   const { stores } = mapValues(e, values)
   return { ...e, stores: mapShared(stores, (s) => (change(s.tensor) === s.tensor ? s : { ...s, tensor: change(s.tensor) })) }

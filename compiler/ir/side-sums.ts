@@ -2,7 +2,7 @@ import type { Tensor } from './tensor.ts'
 import { type Expression, guard, load, sum, walk, within } from './expression.ts'
 import { mapValues, substitute, topDown } from './rewrite.ts'
 import { type Axis, axis, isAxis, type IndexLike, plus, times } from './affine.ts'
-import { channelCount, type Equation, type SideSums, store, type Store, type Terms } from './equation.ts'
+import { channelCount, type Equation, equation, type SideSums, store, type Store, type Terms } from './equation.ts'
 
 /** The terms at a place, an index a dimension. */
 export const termsAt = ({ at, terms }: Terms, place: readonly IndexLike[]): Expression[] => {
@@ -30,7 +30,7 @@ export function sumsEquation(side: SideSums): Equation {
   // Dimension 1 is what is kept; the blocks are of all others, in order.
   const place = [blockOf(0), kept, ...side.blocks.slice(1).map((_, d) => blockOf(d + 1))]
   const stores = termsAt(side, place).map((term, k) => store(side.partials, [...outer, kept, k], sum(inner, guard(guards, term))))
-  return { name: side.partials.name, layers: [], axes: [...outer, kept], stores, sides: [] }
+  return equation(side.partials.name, [], [...outer, kept], stores)
 }
 
 /** Whether all positions of a map can be counted in one go: nothing depends on a row or a column alone. */

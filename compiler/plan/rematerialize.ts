@@ -4,6 +4,7 @@ import { atBatch, bytesOf, flopsOf } from '../ir/cost.ts'
 import { mapValues, topDown } from '../ir/rewrite.ts'
 import type { Kernel } from '../ir/kernel.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
+import { loadAt } from '../ir/expression-node.ts'
 
 /** A kernel in the order of its program: one launch of it. */
 export interface KernelLaunch extends Kernel {
@@ -279,7 +280,7 @@ const withoutSides = (equation: Equation): Equation => (equation.sides.length ==
 
 /** The equation with `change` applied to each tensor that it loads. */
 function withTensors(equation: Equation, change: (t: Tensor) => Tensor): Equation {
-  const rewritten = topDown((node) => (node.kind === 'load' ? { ...node, tensor: change(node.tensor) } : undefined))
+  const rewritten = topDown((node) => (node.kind === 'load' ? loadAt(change(node.tensor), node.at) : undefined))
   return {
     ...mapValues(equation, rewritten),
     sides: equation.sides.map((side) => (side.kind === 'sums' ? { ...side, terms: side.terms.map(rewritten) } : side)),

@@ -1,3 +1,4 @@
+import { binaryOf, reductionOf } from '../../ir/expression-node.ts'
 import { type Axis, axis, type Index, type IndexLike, plus, substitute as substituteIndex, times } from '../../ir/affine.ts'
 import { type Expression, guard, type Guard, within } from '../../ir/expression.ts'
 import { replaceNode, substitute } from '../../ir/rewrite.ts'
@@ -34,8 +35,8 @@ export function blockBatch({ equation, main }: Contraction, batch: Axis, images:
   const existsAt = (at: Index): Guard => ({ ...exists, at: substituteIndex(exists.at, new Map([[batch, at]])) })
   const inBlock = (f: Expression): Expression =>
     guard([existsAt(image)], substitute(without(exists, f), new Map<Axis, IndexLike>([[batch, image]])))
-  const body = { ...main.body, a: inBlock(main.body.a), b: inBlock(main.body.b) }
-  const blocked = { ...main, body, axes: [blocks, rows, ...main.axes.filter((a) => a !== batch), row] }
+  const body = binaryOf(main.body.op, inBlock(main.body.a), inBlock(main.body.b))
+  const blocked = reductionOf(main.combine, [blocks, rows, ...main.axes.filter((a) => a !== batch), row], body) as Contraction['main']
   const stores = equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, blocked) }))
   return {
     contraction: { equation: { ...equation, stores }, main: blocked },

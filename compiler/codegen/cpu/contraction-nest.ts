@@ -16,6 +16,7 @@ import { type AxisFinder, AxisNames, type ContractionSchedule, type ContractionT
 import type { Contraction } from './simplify.ts'
 import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, imagesOf, innerAxis, type TaskGrid } from './tasks.ts'
+import { binaryOf, reductionOf } from '../../ir/expression-node.ts'
 
 /** The loop nest of a direct schedule: pack factors, multiply in register tiles, gather statistics. Throws ScheduleMismatch. */
 export function contractionNest(given: Contraction, schedule: ContractionSchedule): LoopNest {
@@ -193,8 +194,8 @@ function readPacked(
   if (packed.length === 0) return { equation, sum: main, outer: undefined }
   const outer = batchReduction(c)
   const read = packed.reduce<Expression>((value, { of, value: by }) => replaceNode(value, of, by), main.body) as Contraction['main']['body']
-  const body = images ? { ...read, a: images.isThere(read.a) } : read
-  const sum = { ...main, body, axes: main.axes.filter((a) => a !== outer) } as Contraction['main']
+  const body = images ? binaryOf(read.op, images.isThere(read.a), read.b) : read
+  const sum = reductionOf(main.combine, main.axes.filter((a) => a !== outer), body) as Contraction['main']
   const stores = equation.stores.map((s) => ({
     ...s,
     value: outer ? add(load(s.tensor, ...s.at), sum) : replaceNode(s.value, main, sum),

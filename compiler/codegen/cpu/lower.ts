@@ -79,7 +79,10 @@ class LoopNestLowering {
       summary: summary(equation, nest, this.bindings),
       bindings: this.bindings,
       packBuffers: this.packBuffers,
+      shared: undefined,
       grid,
+      group: undefined,
+      subgroups: undefined,
       body: builder.scopes[0]!.statements,
     }
   }

@@ -1,3 +1,4 @@
+import { reductionOf } from '../../ir/expression-node.ts'
 import { channelAxesIn } from '../../ir/equation.ts'
 import { type Axis, type IndexLike } from '../../ir/affine.ts'
 import { freeAxes } from '../../ir/analysis.ts'
@@ -157,7 +158,7 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
       packed.push({ ...copy, of: filter, transposed: isTransposed(tile, given.transposed) })
       value = replaceNode(value, filter, copy.value)
     }
-    const sum = { ...phase.main, body: value }
+    const sum = reductionOf(phase.main.combine, phase.main.axes, value)
     const equation = {
       ...phase.equation,
       stores: phase.equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, phase.main!, sum) })),

@@ -8,6 +8,7 @@ import { replaceNode, substitute } from '../../ir/rewrite.ts'
 import { mainOf } from './contraction.ts'
 import type { FactorName } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
+import { reductionOf } from '../../ir/expression-node.ts'
 
 /*
  * A convolution of stride s, transposed (the gradient by a strided convolution's input, deconvolution), as s dense convolutions along each
@@ -104,7 +105,7 @@ function phaseAt(e: Equation, strides: ReadonlyMap<Axis, number>, at: ReadonlyMa
     // A single element stands as a number, so that conditions on it are seen to hold.
     taken.set(a, elements.length === 1 ? first : plus(times(own, step), first))
   }
-  const sum = { ...main, axes: main.axes.map((a) => axes.get(a) ?? a), body: substitute(main.body, taken) } as Contraction['main']
+  const sum = reductionOf(main.combine, main.axes.map((a) => axes.get(a) ?? a), substitute(main.body, taken)) as Contraction['main']
   const equation = dropTrueGuards(withMain(moved, main, sum))
   return { equation, main: mainOf(equation), guarded: sum, axes }
 }

@@ -9,6 +9,7 @@ import { blocksOf, inBlocks, packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 import { cutTasks, innerAxis } from './tasks.ts'
+import { loadAt } from '../../ir/expression-node.ts'
 
 /**
  * A sum of products whose schedule transposes a constant weight, with the weight transposed by `prepare`: a block for each task that has its own. Undefined where
@@ -52,5 +53,8 @@ function inDimensions(e: Equation, { name, shape }: Tensor): Equation {
     }
     return places
   }
-  return mapValues(e, bottomUp((node) => (node.kind === 'load' && node.tensor.name === name ? { ...node, at: carried(node.at) } : node)))
+  return mapValues(
+    e,
+    bottomUp((node) => (node.kind === 'load' && node.tensor.name === name ? loadAt(node.tensor, carried(node.at)) : node)),
+  )
 }

@@ -5,6 +5,7 @@ import { type Expression, guard, type Reduction, walk } from '../../ir/expressio
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
+import { binaryOf, guardOf, reductionOf, withIndices } from '../../ir/expression-node.ts'
 
 /** What a schedule speaks of: an equation with as few axes and guards as possible. Depends on its `canonicalText` alone. */
 export interface Simplified {
@@ -47,7 +48,7 @@ function shareReducedAxes(e: Equation): Equation {
       if (!known) shared.set(own.extent, own)
       // A sum over both, in one or in two that are nested, cannot have them as one.
       if (!known || known === own || freeAxes(node.body).has(known) || captures(node.body, known, own)) return node
-      return { ...node, axes: [known], body: renameAxis(node.body, own, known) }
+      return reductionOf(node.combine, [known], renameAxis(node.body, own, known))
     }),
   )
 }
@@ -62,10 +63,9 @@ function renameAxis(e: Expression, from: Axis, to: Axis): Expression {
   const change = (at: Index): Index => substituteIndex(at, map)
   const rename = topDown((node) => {
     if (!freeAxes(node).has(from)) return node
-    if (node.kind === 'load') return { ...node, at: node.at.map(change) }
-    if (node.kind === 'position' || node.kind === 'random') return { ...node, at: change(node.at) }
-    if (node.kind === 'guard') return { ...node, guards: node.guards.map((g) => ({ ...g, at: change(g.at) })), value: rename(node.value) }
-    return undefined
+    const made = withIndices(node, change)
+    if (made.kind === 'guard') return guardOf(made.guards, rename(made.value), made.otherwise)
+    return made === node ? undefined : made
   })
   return rename(e)
 }
@@ -80,7 +80,8 @@ function withoutSharedGuards(equation: Equation, main: Reduction): Contraction {
       b.guards.some((other) => other.kind === 'within' && other.extent === g.extent && other.at.key === g.at.key)
     )
   if (shared.length === 0 || a.kind !== 'guard') return { equation, main: main as Contraction['main'] }
-  const lighter = { ...main, body: { ...product, a: guard(a.guards.filter((g) => !shared.includes(g)), a.value) } }
+  const factor = guard(a.guards.filter((g) => !shared.includes(g)), a.value)
+  const lighter = reductionOf(main.combine, main.axes, binaryOf(product.op, factor, product.b))
   return {
     equation: { ...equation, stores: equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, lighter) })) },
     main: lighter,

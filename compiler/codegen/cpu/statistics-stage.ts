@@ -1,7 +1,7 @@
 import { substitute } from '../../ir/rewrite.ts'
 import { type Axis, axesOf, axis, index, type IndexLike, plus, times } from '../../ir/affine.ts'
 import { sum } from '../../ir/expression.ts'
-import { type Equation, type SideReduction, store } from '../../ir/equation.ts'
+import { type Equation, equation as equationOver, type SideReduction, store } from '../../ir/equation.ts'
 import { shiftedEquation } from '../../ir/moments.ts'
 import { type Stage, scalarLoops } from './loop-nest.ts'
 import { runsThroughMaps, termsAt } from '../../ir/side-sums.ts'
@@ -54,7 +54,7 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
     const stores = termsAt(side, [image, channel, ...place]).map((term, k) =>
       store(side.partials, [...places, channel, k], sum(summed, height === 1 && !flat ? substitute(term, new Map([[h, 0]])) : term))
     )
-    return overLast(last, { equation: { name, layers, axes, stores, sides: [] }, loops })
+    return overLast(last, { equation: equationOver(name, layers, axes, stores), loops })
   }
   const inner = (): Axis[] => [area]
   const at = (axes: readonly IndexLike[]): IndexLike[] => (space.length === 1 ? [axes[0]!] : [row0, axes[0]!])

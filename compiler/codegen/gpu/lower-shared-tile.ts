@@ -14,6 +14,7 @@ import { positionIn, type Workgroup } from './workgroup.ts'
 import * as operands from '../operands.ts'
 import { float } from '../operands.ts'
 import * as statements from '../statements.ts'
+import { reductionOf } from '../../ir/expression-node.ts'
 
 /** What a workgroup has in its memory of one factor. */
 interface TileArray {
@@ -55,7 +56,7 @@ export function lowerSharedTiles(request: SharedTileRequest): void {
   const reduced = main.axes.filter((a) => spans.get(a)! > 1)
   const product = mul(factor(staged[0]), factor(staged[1]))
   const e = reduced.length > 0 ? sum(reduced.map((a) => inner.get(a)!), product)
-    : { kind: 'reduce' as const, combine: 'sum' as const, axes: [], body: product }
+    : reductionOf('sum', [], product)
   if (e.kind !== 'reduce') return
 
   // One place for each point, or each four.

@@ -121,8 +121,10 @@ class Lowering {
       summary: summaryOf(this.equation, this.schedule, this.bindings),
       bindings: this.bindings,
       packBuffers: [],
-      ...(this.workgroup && { group, shared: this.workgroup.shared, ...(this.workgroup.subgroups && { subgroups: true as const }) }),
+      shared: this.workgroup?.shared,
       grid,
+      group: this.workgroup && group,
+      subgroups: this.workgroup?.subgroups ? true : undefined,
       body: this.builder.scopes[0]!.statements,
     }
   }

@@ -1,5 +1,5 @@
 import type { Node, Value } from '../../graph/graph.ts'
-import { add, constant, div, type Expression, ifFinite, load, max, mul, sub } from '../../ir/expression.ts'
+import { add, constant, div, type Expression, ifFinite, load, max, mul, scalar, sub } from '../../ir/expression.ts'
 import { axis } from '../../ir/affine.ts'
 import { count, equation, store } from '../../ir/equation.ts'
 import { numberOf } from '../elementwise.ts'
@@ -22,7 +22,7 @@ const updateStatistics: Operator = {
     const [mean, variance, counter] = node.outputs as readonly [Value, Value, Value?]
     const c = axis('c', mean.shape[0]!)
     const m = numberOf(node.attributes, 'positions', 1)
-    const values = node.attributes['batched'] === false ? constant(m) : mul({ kind: 'scalar', name: 'batch' }, m)
+    const values = node.attributes['batched'] === false ? constant(m) : mul(scalar('batch'), m)
     const unbiased = policyOf(node.attributes) === 'caffe' || node.attributes['unbiased'] === true
     // A bias that was left out in front of the normalization, since it cancels there, still moves the mean.
     const { shift } = node.parameters

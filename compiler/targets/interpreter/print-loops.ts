@@ -1,5 +1,5 @@
 import { freeAxes } from '../../ir/analysis.ts'
-import { children, type Expression, type Guard, type Reduction } from '../../ir/expression.ts'
+import { children, constant, type Expression, type Guard, type Reduction } from '../../ir/expression.ts'
 import { type Atom, type Axis, axesOf, type Extent, type Index, isAxis, rangeOf } from '../../ir/affine.ts'
 import { strides, type Tensor } from '../../ir/tensor.ts'
 
@@ -154,7 +154,7 @@ export class LoopPrinter {
 
   private guarded(e: Extract<Expression, { kind: 'guard' }>, name: string): void {
     const conditions = e.guards.flatMap((g) => this.condition(g))
-    this.line(`let ${name} = ${this.value({ kind: 'constant', value: e.otherwise })};`)
+    this.line(`let ${name} = ${this.value(constant(e.otherwise))};`)
     const lines = this.scope('guard', [], () => this.line(`${name} = ${this.value(e.value)};`))
     for (const text of [`if (${conditions.join(' && ') || 'true'}) {`, ...lines, '}']) this.line(text)
   }
