@@ -18,6 +18,9 @@ const at = (name: string): string => join(folder, name)
 const idx = (dims: readonly number[], data: readonly number[]): Uint8Array =>
   Uint8Array.from([0, 0, 8, dims.length, ...dims.flatMap((d) => [0, 0, d >> 8, d & 255]), ...data])
 
+// The tests themselves may be run by nohup.
+delete process.env['_']
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-built-'))
   // Below the project, so that the packages are found.
