@@ -1,3 +1,4 @@
+import { editDistance } from '../../bundle/nearest.ts'
 import type { ImportProblem } from '../import-error.ts'
 import type { Note } from '../model-net.ts'
 import { type Option, type Section, show } from './cfg.ts'
@@ -9,6 +10,9 @@ export interface Findings {
   readonly problems: ImportProblem[]
   readonly notes: Note[]
 }
+
+/** Letters of a key that may be wrong where another one is meant. */
+const MOST_SLIPS = 2
 
 /** Keys that belong to Darknet's own running and reading, not to the net. They are taken without a word. */
 const SILENT = ['dontsave']
@@ -121,9 +125,16 @@ export class Options {
     return Object.fromEntries([...this.#first].map(([key, { value }]) => [key, value]))
   }
 
-  /** Tells which keys nobody asked for. */
+  /** Tells which keys nobody asked for. One that is nearly the name of a key that is absent is likely meant for it, and the net is another one. */
   finish(): void {
-    const unknown = [...this.#first.values()].filter(({ key }) => !this.#asked.has(key))
+    const strays = [...this.#first.values()].filter(({ key }) => !this.#asked.has(key))
+    const unknown = strays.filter(({ key, value }) => {
+      const most = Math.min(MOST_SLIPS, Math.floor(key.length / 3))
+      const meant = [...this.#asked].find((other) => !this.#first.has(other) && editDistance(key, other, most) <= most)
+      if (meant !== undefined)
+        this.differs(`${cut(key)}=${cut(value)} is no key that is known, and Darknet goes on without it; did you mean ${meant}?`)
+      return meant === undefined
+    })
     if (unknown.length > 0)
       this.leaveOut(
         `unknown here and to Darknet's parser of 2018: ${

@@ -69,4 +69,10 @@ describe.runIf(chromiumRunsHere)('the page of the template', () => {
     await says(/training stops at update \d+: .*try a lower rate/)
     expect(await opened.page.evaluate(`document.querySelector('button').disabled`)).toBe(false)
   })
+
+  test('says why it does not start', async () => {
+    await opened.page.addInitScript(`WebAssembly.compile = WebAssembly.instantiate = async () => { throw new Error('not allowed here') }`)
+    await opened.page.reload()
+    await says(/not allowed here/)
+  })
 })

@@ -1,6 +1,11 @@
 // The runtime, the net and its weights are one file: `npm run build` makes it.
 import { open } from './spirals.js'
 
+const status = document.querySelector('#status')
+// Whatever fails says why where it is seen.
+addEventListener('error', ({ message }) => (status.value = message))
+addEventListener('unhandledrejection', ({ reason }) => (status.value = reason?.message ?? String(reason)))
+
 const SIDE = 50
 /** The middle of each pixel, within -1 and 1. */
 const point = Float32Array.from({ length: 2 * SIDE * SIDE }, (_, i) => {
@@ -16,4 +21,4 @@ for (let i = 0; i < SIDE * SIDE; i++) {
   picture.data.set([31 + 204 * orange, 95 + 33 * orange, 191 - 151 * orange, 255], 4 * i)
 }
 document.querySelector('#plane').getContext('2d').putImageData(picture, 0, 0)
-document.querySelector('#status').value = `on ${net.device?.name ?? 'this device'}`
+status.value = `on ${net.device?.name ?? 'this device'}`

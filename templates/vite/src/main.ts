@@ -6,6 +6,13 @@ const canvas = document.querySelector<HTMLCanvasElement>('#plane')!
 const button = document.querySelector<HTMLButtonElement>('#train')!
 const status = document.querySelector<HTMLOutputElement>('#status')!
 
+/** Whatever fails says why where it is seen: a file that is not served, a rate that is too high. */
+function tell(error: unknown): void {
+  status.value = error instanceof Error ? error.message : String(error)
+}
+addEventListener('error', ({ error, message }) => tell(error ?? message))
+addEventListener('unhandledrejection', ({ reason }) => tell(reason))
+
 /** The middle of each pixel, within -1 and 1. */
 const plane = Float32Array.from({ length: 2 * SIDE * SIDE }, (_, i) => {
   const pixel = i >> 1
@@ -42,10 +49,7 @@ async function train(): Promise<void> {
 button.addEventListener('click', () => {
   button.disabled = true
   train()
-    .catch((error: unknown) => {
-      // A rate that is too high, say: the message says what to do.
-      status.value = error instanceof Error ? error.message : String(error)
-    })
+    .catch(tell)
     .finally(() => {
       button.disabled = false
     })

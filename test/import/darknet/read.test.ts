@@ -39,6 +39,19 @@ describe('the text of a .cfg file', () => {
     expect(notes(`${NET}[maxpool]\nsize=2.7\n`)).toContain('changed: size=2.7 is read as 2, as Darknet reads it')
   })
 
+  test('a key that is nearly the name of one that is absent is told as a difference: Darknet goes on with a default', () => {
+    const text = `${NET}[convolutional]\nfiters=8\nsize=1\nstide=2\nactivation=linear\n`
+    expect(readText(text).layers[0]!.arguments).toMatchObject({ out: 1, stride: 1 })
+    expect(notes(text, '[convolutional]')).toEqual([
+      'differs: fiters=8 is no key that is known, and Darknet goes on without it; did you mean filters?',
+      'differs: stide=2 is no key that is known, and Darknet goes on without it; did you mean stride?',
+    ])
+    // Another is like none.
+    expect(notes(`${NET}[convolutional]\nfilters=8\ntriplets=4\nactivation=linear\n`, '[convolutional]')).toEqual([
+      expect.stringMatching(/^left out: .*: triplets=4$/),
+    ])
+  })
+
   test('all that is wrong is told at once, with its line', () => {
     expect(
       problemsOf(
