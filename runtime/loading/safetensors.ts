@@ -35,6 +35,15 @@ export interface Safetensors {
   readonly metadata: Readonly<Record<string, string>>
 }
 
+/** What a file is that people have in the place of weights: PyTorch's, a zip or the pickle of before 1.6, and NumPy's. */
+function otherFile([first, second]: Uint8Array, headerBytes: number): string | undefined {
+  // No header is so long: a file of ours that was cut off is none of these.
+  if (headerBytes < 2 ** 40) return undefined
+  if ((first === 0x50 && second === 0x4b) || first === 0x80)
+    return 'weights as PyTorch saves them are code, and not read: safetensors.torch.save_file(model.state_dict(), ...) writes what is'
+  return first === 0x93 && second === 0x4e ? 'an array of NumPy has no names: weights are .safetensors' : undefined
+}
+
 /** Throws InputError, each with the reason, for anything but a well-formed file. */
 export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safetensors {
   const refuse = (why: string): never => {
@@ -44,7 +53,10 @@ export function readSafetensors(bytes: Uint8Array, what = 'safetensors'): Safete
   if (bytes.length < 8) refuse(`${bytes.length} bytes are too few`)
   const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
   if (headerBytes > bytes.length - 8)
-    refuse(`not safetensors, or truncated: its first 8 bytes say a header of ${headerBytes} bytes, and ${bytes.length - 8} follow`)
+    refuse(
+      otherFile(bytes, headerBytes) ??
+        `not safetensors, or truncated: its first 8 bytes say a header of ${headerBytes} bytes, and ${bytes.length - 8} follow`,
+    )
   let text = ''
   let header: unknown
   try {

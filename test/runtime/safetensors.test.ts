@@ -68,6 +68,19 @@ describe('refuses', () => {
   test.each<[string, Uint8Array, RegExp]>([
     ['nothing', new Uint8Array(3), /3 bytes are too few/],
     ['a header longer than the file', file({ a: one }).subarray(0, 20), /truncated/],
+    // How files begin that torch.save 1.13 and numpy.save wrote.
+    [
+      'what torch.save writes',
+      Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0),
+      /PyTorch saves them are code, and not read: safetensors\.torch/,
+    ],
+    [
+      'a file cut off whose header is of 640 bytes',
+      Uint8Array.of(0x80, 2, 0, 0, 0, 0, 0, 0, 0x7b, 0x22),
+      /truncated: its first 8 bytes say a header of 640 bytes/,
+    ],
+    ['what it wrote before 1.6', Uint8Array.of(0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20), /PyTorch saves them are code/],
+    ['what numpy.save writes', Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, 0x76, 0), /an array of NumPy has no names/],
     ['a header of absurd length', new Uint8Array(16).fill(255), /not safetensors/],
     ['text that is no JSON', file('{'), /not JSON/],
     ['a list', file([]), /not an object/],
