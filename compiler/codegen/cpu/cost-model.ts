@@ -132,6 +132,8 @@ export interface WinogradModel {
    * back), of an element of the filter, which comes from memory.
    */
   readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'cachedFilterElement', number>>
+  /** The same of a convolution of stride 2 over its phases; `direct`: of a product of direct sums. */
+  readonly phasePrices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'direct', number>>
   /** Elements of a filter that stay in the last cache from image to image (24 MiB). */
   readonly mostCached: number
   /** Elements of a block of the prepared filter and of all tiles that keep to the first cache (40 KiB of 48). */
@@ -172,7 +174,7 @@ export const CPU: CpuModel = {
   bigWeights: 64 * 1024,
   winograd: {
     leastOutputs: 8, // measured: twice the speed of register tiles at 8 and at 12
-    leastInputs: { 3: 8, 5: 3 }, // the larger a filter, the fewer input channels pay
+    leastInputs: { 2: 16, 3: 8, 4: 8, 5: 3 }, // the larger a filter, the fewer input channels pay
     leastLaneInputs: 16,
     fewTiles: 9, // measured: 1.4 to 2.2 times the speed with 4 and 9 tiles, less than 1 with 16
     fewGradientTiles: 16,
@@ -188,6 +190,8 @@ export const CPU: CpuModel = {
     mostKept: 640 * 1024,
     // resnet18 at 224, batch 1: minima of many runs; `cachedFilterElement`: 128 and 256 channels on 8 x 8, batch 32
     prices: { product: 0.05, transformedElement: 2, filterElement: 0.5, cachedFilterElement: 0.1 },
+    // 7 x 7 of 3 channels on 224 x 224, 3 x 3 of 64 and 128 on 56 x 56 and 28 x 28, each of stride 2 and by both algorithms
+    phasePrices: { product: 0.05, transformedElement: 0.6, filterElement: 0.5, direct: 0.045 },
     mostCached: 6 * 2 ** 20,
     goodPanels: 10 * 1024,
   },

@@ -9,7 +9,7 @@ const both = (a: Matrix, x: Matrix): number[][] => times(times(a, x), transposed
 const matrix = (rows: number, columns: number, seed: number): number[][] =>
   Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => Math.sin(seed + 3 * i + 7.3 * j)))
 
-describe.each([[2, 3], [4, 3], [2, 5], [4, 5]])('F(%i x %i windows of %i)', (m, r) => {
+describe.each([[4, 2], [2, 3], [4, 3], [4, 4], [2, 5], [4, 5]])('F(%i x %i windows of %i)', (m, r) => {
   const n = m + r - 1
   const { input, weight, output } = transformsOf(m, r)
   const [d, g, e] = [matrix(n, n, 1), matrix(r, r, 2), matrix(m, m, 3)]

@@ -26,7 +26,7 @@ export function packInput({ packed: { equation: whole, along: lanes }, interior,
   const along = interior?.axes.get(lanes) ?? lanes
   const own = equation.axes.filter((a) => !fixed.has(a))
   const phase = own.at(-2)
-  const isCut = own.at(-1) === along && phase?.extent === CPU.lanes && isPhaseOf(equation, phase, along)
+  const isCut = own.at(-1) === along && phase && (phase.extent as number) % CPU.lanes === 0 && isPhaseOf(equation, phase, along)
   const loops: Loop[] = isCut
     ? [...scalarLoops(own.slice(0, -2)), { axis: along, tile: CPU.lanes }, { axis: phase, tile: 1, vectorized: true }] : vectorLoops(own)
   return { equation, loops, unroll: new Map() }

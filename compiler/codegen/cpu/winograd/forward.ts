@@ -1,6 +1,4 @@
-import { strideOf } from '../../../ir/analysis.ts'
 import { divisors } from '../../../ir/divisors.ts'
-import { type Expression, walk } from '../../../ir/expression.ts'
 import { type Axis } from '../../../ir/affine.ts'
 import { reads, writes, type Equation } from '../../../ir/equation.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
@@ -11,17 +9,19 @@ import type { Contraction } from '../simplify.ts'
 import { statisticsStage } from '../statistics-stage.ts'
 import { hasStatisticsBlocks, imagesOf, statisticsBlockAlong } from '../tasks.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
+import { findConvolution, paysInPhases } from './strided.ts'
 import { type ForwardPlan, planForward } from './forward-plan.ts'
 import { multiply } from './forward-products.ts'
 import { packInput, transformBack, transformFilter, transformInput } from './forward-stages.ts'
-import { chooseTiling, paddedTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
+import { chooseTiling, endsInZeros, paddedTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
 
 const MODEL = CPU.winograd
 
 /** Chooses a schedule; undefined where an equation is no convolution that Winograd's algorithm computes, or too small for it to pay. */
-export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
-  const shape = matchConvolution(c)
-  if (!shape) return undefined
+export function chooseWinograd(given: Contraction): WinogradSchedule | undefined {
+  const found = findConvolution(given)
+  if (!found) return undefined
+  const { contraction: c, shape } = found
   const { leading, out, row, column, filterSize } = shape
   const e = c.equation
   const [height, outputs, inputs] = [row.extent as number, out.extent as number, pointsOf(shape.channels)]
@@ -59,6 +59,7 @@ export function chooseWinograd(c: Contraction): WinogradSchedule | undefined {
     channelBlock,
     keepsFilter: !prepacked && leading.length === 1 && (block !== undefined || perOutput * outputs <= MODEL.mostKept),
   }
+  if (shape.strided && !prepacked && (!schedule.keepsFilter || !paysInPhases(shape, tiling))) return undefined
   return hasStatisticsBlocks(e, blocks) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
 
@@ -138,16 +139,6 @@ export function preparedTiling(
   return [row, column].every((a) => endsInZeros(main.body[input], a)) ? paddedTiling(m, height, width) : undefined
 }
 
-/** Whether a factor is zero, not undefined, where an axis is longer than it is. */
-const endsInZeros = (f: Expression, a: Axis): boolean =>
-  f.kind === 'guard' && f.otherwise === 0 &&
-  walk(f.value).every((node) =>
-    node.kind === 'load' ? node.at.every((at, i) =>
-      strideOf(at, a) === 0 || f.guards.some((g) => g.kind === 'within' && g.at.key === at.key && g.extent === node.tensor.shape[i])
-    )
-      : (node.kind !== 'position' && node.kind !== 'random') || strideOf(node.at, a) === 0
-  )
-
 /** Whether tiles may overlap: what updates in place must not be computed twice. */
 export const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
 
@@ -173,9 +164,10 @@ function chooseRows(e: Equation, shape: Convolution, tiling: Tiling): number | u
  * The loop nest of a schedule: a task packs its input, transforms it, and for each block of output channels transforms the filter,
  * multiplies and transforms back. Throws ScheduleMismatch.
  */
-export function winogradNest(c: Contraction, schedule: WinogradSchedule): LoopNest {
-  const shape = matchConvolution(c)
-  fits(shape, 'this is no convolution for Winograd')
+export function winogradNest(given: Contraction, schedule: WinogradSchedule): LoopNest {
+  const found = findConvolution(given)
+  fits(found, 'this is no convolution for Winograd')
+  const { contraction: c, shape } = found
   const { row, column, filterSize, leading, out } = shape
   const tiling = c.equation.prepacked ? preparedTiling(c, shape, schedule.outputTile)
     : tilingFor(schedule.outputTile, filterSize, row.extent as number, column.extent as number)

@@ -8,7 +8,8 @@ import { isBatched, tensor, type Tensor } from '../../../ir/tensor.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
 import { otherFactor } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
-import { type Convolution, matchConvolution } from './convolution.ts'
+import type { Convolution } from './convolution.ts'
+import { findConvolution, type Found, paysInPhases } from './strided.ts'
 import { isOneTile, panelOf, preparedTiling } from './forward.ts'
 import { flatIndex, mirroredOf, preparedPlace } from './forward-plan.ts'
 import { type Matrix, plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
@@ -28,20 +29,22 @@ interface ConstantFilter extends Convolution {
  */
 export function prepackFilter(
   e: Equation,
-  c: Contraction,
+  given: Contraction,
   isConstant: IsConstant,
   isDirect: boolean,
   batch: number,
 ): PrepackedKernel | undefined {
-  const shape = constantFilter(c, isConstant)
+  const found = findConvolution(given)
+  const shape = found && constantFilter(found, isConstant)
   const panel = shape && panelOf(shape.outputs)
   if (!shape || panel === undefined) return undefined
+  const c = found.contraction
   const { weight, inputs, outputs, filterSize, row, column } = shape
   // A map of one tile takes a block of images: where direct sums would take it one by one, or the batch is known to fill a block. A tile takes half of the
   // products of such sums, or it does not pay.
   const fits = (t: Tiling): boolean =>
     isOneTile(t) ? (isDirect || batch >= FILLED_BLOCK) && 2 * (t.m + filterSize - 1) ** 2 <= pointsOf([row, column]) * filterSize ** 2
-      : !isDirect
+      : shape.strided ? paysInPhases(shape, t, true) : !isDirect
   const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined).filter(fits)
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling, batch) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
@@ -117,13 +120,14 @@ function transformation(
   return [along, across]
 }
 
-function constantFilter(c: Contraction, isConstant: IsConstant): ConstantFilter | undefined {
-  const shape = matchConvolution(c)
-  if (!shape || shape.leading.length !== 1 || c.equation.sides.length > 0) return undefined
+function constantFilter({ contraction: c, shape }: Found, isConstant: IsConstant): ConstantFilter | undefined {
+  if (shape.leading.length !== 1 || c.equation.sides.length > 0) return undefined
   const filter = c.main.body[otherFactor(shape.input)]
-  if (filter.kind !== 'load' || isBatched(filter.tensor.shape) || !isConstant(filter.tensor)) return undefined
-  if (timesLoaded(c.equation, filter.tensor) !== 1) return undefined
-  return { ...shape, weight: filter.tensor, filter, inputs: pointsOf(shape.channels), outputs: shape.out.extent as number }
+  // Of an odd filter in phases what lies behind its end is zero.
+  const weight = shape.strided && filter.kind === 'guard' ? filter.value : filter
+  if (weight.kind !== 'load' || isBatched(weight.tensor.shape) || !isConstant(weight.tensor)) return undefined
+  if (timesLoaded(c.equation, weight.tensor) !== 1) return undefined
+  return { ...shape, weight: weight.tensor, filter, inputs: pointsOf(shape.channels), outputs: shape.out.extent as number }
 }
 
 /** Images of the smallest block, each of which pays for its part of what is read of the filter. */

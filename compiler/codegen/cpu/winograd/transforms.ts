@@ -26,10 +26,16 @@ interface Transforms {
  * Points at which polynomials are evaluated, beside infinity: small, so that little is lost in float32 (Barabasz et al. 2020).
  * Of those with both signs, both stand together: their rows share work.
  */
-const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [0, 1, -1], 6: [0, 1, -1, 2, -0.5], 8: [0, 1, -1, 2, -2, 0.5, -0.5] }
+const POINTS: Readonly<Record<number, readonly number[]>> = {
+  4: [0, 1, -1],
+  5: [0, 1, -1, 0.5],
+  6: [0, 1, -1, 2, -0.5],
+  7: [0, 1, -1, 0.5, -0.5, 2],
+  8: [0, 1, -1, 2, -2, 0.5, -0.5],
+}
 
 /** Outputs of a tile along a row, the best first. */
-export const TILE_SIZES: Readonly<Record<number, readonly number[]>> = { 3: [4, 2], 5: [4, 2] }
+export const TILE_SIZES: Readonly<Record<number, readonly number[]>> = { 2: [4], 3: [4, 2], 4: [4], 5: [4, 2] }
 
 /** Tiles of a map. */
 export interface Tiling {
@@ -115,11 +121,21 @@ const expand = (roots: readonly number[]): number[] =>
 const padded = (row: readonly number[], size: number): number[] => Array.from({ length: size }, (_, i) => row[i] ?? 0)
 
 /** Every index that a value changes with: where it loads, and what it asks of a place, as a border's guards do of one that nothing is loaded by. */
-const indicesOf = (f: Expression): Index[] =>
+export const indicesOf = (f: Expression): Index[] =>
   walk(f).flatMap((node) =>
     node.kind === 'load' ? node.at
       : node.kind === 'position' || node.kind === 'random' ? [node.at]
       : node.kind === 'guard' ? node.guards.map((g) => g.at) : []
+  )
+
+/** Whether a factor is zero, not undefined, where an axis is longer than it is. */
+export const endsInZeros = (f: Expression, a: Axis): boolean =>
+  f.kind === 'guard' && f.otherwise === 0 &&
+  walk(f.value).every((node) =>
+    node.kind === 'load' ? node.at.every((at, i) =>
+      strideOf(at, a) === 0 || f.guards.some((g) => g.kind === 'within' && g.at.key === at.key && g.extent === node.tensor.shape[i])
+    )
+      : (node.kind !== 'position' && node.kind !== 'random') || strideOf(node.at, a) === 0
   )
 
 /** Whether the filter moves along `a` by one element (stride 1) and its own axis `k` by one (no dilation). */
