@@ -80,8 +80,9 @@ export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionT
     sizes.filter(([a]) => vector.includes(a) && a !== vectorAxis),
   ]
   fits(
-    broadcasts.length <= 1 && outers.length <= 1 && sizes.every(([a]) => broadcastAxes.includes(a) || vector.includes(a)),
-    'a register tile has one axis of each factor, and one more of the one in vectors',
+    broadcasts.length <= 1 && outers.length <= (vectorReduction ? 2 : 1) &&
+      sizes.every(([a]) => broadcastAxes.includes(a) || vector.includes(a)),
+    'a register tile has one axis of each factor, and one more of the one in vectors, two where a sum is in lanes',
   )
   fits(names.findSizes(schedule.unroll).every(([a]) => c.main.axes.includes(a)), 'reduced axes alone are unrolled')
   fits(
@@ -98,8 +99,12 @@ export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionT
     broadcastCount: broadcasts[0]?.[1] ?? 1,
     outerAxis: outers[0]?.[0],
     outerCount: outers[0]?.[1] ?? 1,
+    ...(outers[1] && { innerAxis: outers[1][0], innerCount: outers[1][1] }),
   }
-  fits(accumulatorsOf(tile) <= CPU.accumulators, `a register tile of ${accumulatorsOf(tile)} vectors is too large`)
+  fits(
+    accumulatorsOf(tile) <= (tile.vectorReduction ? CPU.sumsInLanes : CPU.accumulators),
+    `a register tile of ${accumulatorsOf(tile)} vectors is too large`,
+  )
   return tile
 }
 
@@ -209,20 +214,21 @@ const zeroStage = (e: Equation, grid: readonly Axis[]): Stage =>
 
 /** Loops of a task, outermost first: the broadcast axis, others, the outer axis of the vectors, vectors. */
 export function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
-  const [broadcast, outer, lanes] = [tile.broadcastAxis, tile.outerAxis, tile.vectorAxis ?? tile.vectorReduction]
+  const [broadcast, outer, inner, lanes] = [tile.broadcastAxis, tile.outerAxis, tile.innerAxis, tile.vectorAxis ?? tile.vectorReduction]
     .map((a) => a && innerAxis(task, a))
   const own = e.axes.filter((a) => !task.grid.includes(a))
   // A slab of what was transposed serves all others before the next one; so does what a tile reads more of.
   const first = tile.transposed ? lanes : tile.vectorReduction && tile.outerCount > tile.broadcastCount ? outer : undefined
   const order = first ? [...own.filter((a) => a === first), ...own.filter((a) => a !== first)] : [
     ...own.filter((a) => a === broadcast),
-    ...own.filter((a) => a !== broadcast && a !== outer && a !== lanes),
+    ...own.filter((a) => a !== broadcast && a !== outer && a !== inner && a !== lanes),
     ...own.filter((a) => a === outer && a !== broadcast),
+    ...own.filter((a) => a === inner),
     ...own.filter((a) => a === lanes),
   ]
   return order.map((a): Loop => {
     if (a === lanes) return { axis: a, tile: tile.vectorCount, vectorized: true }
-    const points = a === broadcast ? tile.broadcastCount : a === outer ? tile.outerCount : 1
+    const points = a === broadcast ? tile.broadcastCount : a === outer ? tile.outerCount : a === inner ? tile.innerCount! : 1
     return tile.vectorReduction && isStoredInFours(e, a, points) ? { axis: a, tile: points / CPU.lanes, vectorized: true }
       : { axis: a, tile: points }
   })
@@ -236,6 +242,7 @@ export function describe(tile: MicroTile, scratch: readonly Tensor[], reduced: r
   const parts = [
     ...(tile.broadcastAxis && tile.broadcastCount > 1 ? [`${tile.broadcastAxis.name} ${tile.broadcastCount}`] : []),
     ...(tile.outerAxis && tile.outerCount > 1 ? [`${tile.outerAxis.name} ${tile.outerCount}`] : []),
+    ...(tile.innerAxis ? [`${tile.innerAxis.name} ${tile.innerCount}`] : []),
     ...(tile.vectorAxis ? [`${tile.vectorAxis.name} ${CPU.lanes * tile.vectorCount}`] : []),
   ]
   const how = tile.vectorAxis ? 'direct' : `four terms along ${tile.vectorReduction!.name} at a time`

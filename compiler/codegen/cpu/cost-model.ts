@@ -15,6 +15,8 @@ export interface CpuModel {
   readonly lanes: number
   /** Vectors of sums that a register tile holds. */
   readonly accumulators: number
+  /** Vectors of sums whose terms lie in lanes. */
+  readonly sumsInLanes: number
   /** Multiplications of four lanes in the unrolled body of a loop. */
   readonly bodyProducts: number
   /** Longest side of a filter that is unrolled whole. */
@@ -143,6 +145,7 @@ export interface WinogradModel {
 export const CPU: CpuModel = {
   lanes: 4, // v128 of WebAssembly
   accumulators: 8, // of 16 vector registers (SSE, AVX); the others hold products and what is loaded
+  sumsInLanes: 10, // a step needs one vector of each factor beside them, and nothing that is broadcast
   bodyProducts: 256,
   unrolledFilter: 11,
   strideTwo: 3, // two loads and a shuffle

@@ -3,14 +3,14 @@ import { type Axis, axesOf } from '../../ir/affine.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
 import { elementsPerSample } from '../../ir/tensor.ts'
 import { batchReduction, mayPack, needsPacking, rankContractions } from './contraction.ts'
-import { CPU, stepsAtOnce } from './cost-model.ts'
+import { CPU, stepsAtOnce, tailWaste } from './cost-model.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 
 /**
  * The schedule of the gradient of a depthwise filter: a task has a channel and takes the whole map of one image after the other. The input is packed with
- * its padding, and each row of the filter's elements is added up in lanes along rows of the map. Tasks of some rows each would do little more than begin,
+ * its padding, and elements of the filter are added up in lanes along rows of the map. Tasks of some rows each would do little more than begin,
  * and mask every vector anew for each element of the filter. Undefined where an equation is no such gradient, or its rows do not fill a vector.
  */
 export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | undefined {
@@ -41,8 +41,7 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
       tasks: tasks.map((a) => names.of(a)),
       vectorFactor: input,
       packed,
-      // A filter of a single row has no points for a tile.
-      registerTile: names.sizes(filterRow.extent === 1 ? [] : [[filterRow, Math.min(filterRow.extent as number, CPU.accumulators)]]),
+      registerTile: names.sizes(tileOf(filterRow, filterColumn)),
       vectorReduction: names.of(column),
       unroll: names.sizes([[column, stepsAtOnce(column)]]),
     }
@@ -67,3 +66,20 @@ function fitsInCache(f: Expression, fixed: ReadonlySet<Axis>, lanes: Axis): bool
 /** Whether an index of what is loaded moves with both axes. */
 const moveTogether = (f: Expression, a: Axis, b: Axis): boolean =>
   walk(f).some((node) => node.kind === 'load' && node.at.some((at) => axesOf(at).includes(a) && axesOf(at).includes(b)))
+
+/**
+ * Elements of the filter that are summed up at once: the block of rows and columns that costs least. A step loads one vector of output gradients for all of
+ * them, and one of the input for each.
+ */
+function tileOf(row: Axis, column: Axis): [Axis, number][] {
+  let best: [number, number] = [1, 1]
+  let least = Infinity
+  for (let rows = Math.min(row.extent as number, CPU.sumsInLanes); rows > 0; rows--) {
+    for (let columns = 1; columns <= Math.min(column.extent as number, CPU.sumsInLanes / rows); columns++) {
+      const cost = tailWaste(row, rows) * tailWaste(column, columns) * (2 + 1 / (rows * columns))
+      if (cost < least) [best, least] = [[rows, columns], cost]
+    }
+  }
+  const sizes: [Axis, number][] = [[row, best[0]], [column, best[1]]]
+  return sizes.filter(([, size]) => size > 1)
+}

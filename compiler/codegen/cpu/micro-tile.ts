@@ -24,12 +24,15 @@ export interface MicroTile {
   /** Another output axis of the vector factor alone. */
   readonly outerAxis: Axis | undefined
   readonly outerCount: number
+  /** And one more, where a reduced axis lies in the lanes: columns of a depthwise filter beside its rows. */
+  readonly innerAxis?: Axis
+  readonly innerCount?: number
   /** The vector factor is packed with the axis in lanes innermost. */
   readonly transposed?: boolean
 }
 
 /** Vectors of sums in a tile. */
-export const accumulatorsOf = (tile: MicroTile): number => tile.vectorCount * tile.broadcastCount * tile.outerCount
+export const accumulatorsOf = (tile: MicroTile): number => tile.vectorCount * tile.broadcastCount * tile.outerCount * (tile.innerCount ?? 1)
 
 /** Output axes that only one factor of a product changes with: the N axes and M axes of a matrix product, by the factor in vectors. */
 export interface GemmAxes {

@@ -170,18 +170,20 @@ test('many channels whose number has no small divisor: Winograd in one block, fo
 })
 
 test.each([
-  ['4, 16, 16', 'conv(4, 3, pad: 1, groups: 4)', 3],
-  ['4, 19, 21', 'conv(4, 3, stride: 2, pad: 1, groups: 4)', 3],
-  ['2, 6, 9', 'conv(2, 5, pad: 3, groups: 2)', 5],
-  ['2, 12, 17', 'conv(2, 11, stride: 2, pad: 5, groups: 2)', 8],
-  ['2, 8, 10', 'conv(2, 3, dilation: 2, pad: 2, groups: 2)', 3],
+  ['4, 16, 16', 'conv(4, 3, pad: 1, groups: 4)', [3, 3]],
+  ['4, 19, 21', 'conv(4, 3, stride: 2, pad: 1, groups: 4)', [3, 3]],
+  ['2, 6, 9', 'conv(2, 5, pad: 3, groups: 2)', [5]],
+  ['2, 12, 17', 'conv(2, 11, stride: 2, pad: 5, groups: 2)', [6]],
+  ['2, 8, 10', 'conv(2, 3, dilation: 2, pad: 2, groups: 2)', [3, 3]],
+  ['2, 8, 10', 'conv(2, [1, 7], pad: [0, 3], groups: 2)', [7]],
+  ['2, 8, 10', 'conv(2, [4, 3], groups: 2)', [2, 3]],
 ])('gradients of depthwise filters take whole maps, packed: %s, %s', (input, layer, tile) => {
   const [name, e] = convolutionsOf(input, `-> ${layer}`).find(([key]) => /conv_2\.dweight/.test(key))!
   const schedule = scheduler.scheduleOf(e) as ContractionSchedule
   expect(schedule).toMatchObject({ algorithm: 'contraction', vectorReduction: expect.stringMatching(/:w$/) })
   expect(schedule.packed).toContain(schedule.vectorFactor)
   expect(schedule.tasks.map((axis) => axis.slice(2))).toEqual(['chunk', 'g'])
-  expect(Object.values(schedule.registerTile)).toEqual([tile])
+  expect(Object.values(schedule.registerTile)).toEqual(tile)
   compare(name, e, schedule)
 })
 
