@@ -75,7 +75,7 @@ export interface InputEntry {
   readonly classNames?: readonly string[]
   /** The names of the columns of the table that the net was trained with, one a number of a sample. Absent: it was trained with no table. */
   readonly columns?: readonly string[]
-  /** Further integers that a label may be: what losses ignore. Default [-1]. */
+  /** Further integers that a label may be: what all losses and metrics ignore that read it. Default [-1]. */
   readonly ignore?: readonly number[]
 }
 

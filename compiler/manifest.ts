@@ -68,14 +68,18 @@ function betterOf(graph: Graph, metric: Value): { readonly better?: 'higher' | '
   return better ? { better } : {}
 }
 
-/** Labels that a loss or a metric passes over, beside the classes: no others mean anything. */
+/**
+ * Labels that all losses and metrics pass over that read them, beside the classes: no others mean anything. One that a loss ignores and a metric
+ * does not has no score there to compare; `doubts` warns of such nets.
+ */
 function ignoredLabels(graph: Graph): Map<string, number[]> {
   const found = new Map<string, number[]>()
   for (const node of graph.nodes) {
     const ignore = node.attributes['ignore']
     const label = node.inputs[1]
     if (label?.type !== 'i32') continue
-    found.set(label.name, [...new Set([...(found.get(label.name) ?? []), ...(typeof ignore === 'number' ? [ignore] : [])])])
+    const own = typeof ignore === 'number' ? [ignore] : []
+    found.set(label.name, found.get(label.name)?.filter((other) => own.includes(other)) ?? own)
   }
   return found
 }

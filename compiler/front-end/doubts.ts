@@ -5,7 +5,7 @@ import { producers } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
 import { traitsOf } from '../ops/traits.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -13,7 +13,10 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     const node = makers.get(value)
     return node && traitsOf(operators, node).view ? makerOf(node.inputs[0]!) : node
   }
-  return graph.nodes.flatMap((node) => [...appliedTwice(node, makerOf, operators), ...moreScores(program, node, operators)])
+  return [
+    ...graph.nodes.flatMap((node) => [...appliedTwice(node, makerOf, operators), ...moreScores(program, node, operators)]),
+    ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
+  ]
 }
 
 /** A loss that takes scores gets what it would make of them itself: softmax of a softmax hardly tells classes apart, so that little is learned. */
@@ -54,4 +57,29 @@ function moreScores(program: Program, node: Node, operators: ReadonlyMap<string,
     hint:
       `give the layer that makes the scores ${classes} outputs, or write class[${channels}]; positions that do not count need no class of their own (ignore)`,
   }]
+}
+
+/** A label that is no class, and that one reader passes over and another does not: data with it are refused, since the other has no score for it. */
+function ignoreDiffers(name: string, classes: number, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
+  const readers = graph.nodes.filter(({ inputs }) => inputs[1]?.name === name && inputs[1].type === 'i32')
+  const ignoreOf = ({ attributes }: Node): unknown => attributes['ignore']
+  const preset = ({ op }: Node): unknown => operators.get(op)?.signature?.parameters.find((p) => p.name === 'ignore')?.default
+  const isClass = (label: unknown): boolean => typeof label !== 'number' || (label >= 0 && label < classes)
+  for (const node of readers) {
+    const ignore = ignoreOf(node)
+    const other = readers.find((reader) => ignoreOf(reader) !== ignore)
+    if (!other || isClass(ignore) || ignore === preset(node)) continue
+    const takes = preset(other) !== undefined
+    return [{
+      severity: 'warning',
+      code: 'loss/ignore-differs',
+      message: `${node.op} passes over the label ${ignore} of ${name}, and ${other.op} does not: such labels are refused`,
+      labels: [{ span: other.span, text: 'no score is that of this label here' }, {
+        span: node.span,
+        text: `label ${ignore} is ignored here`,
+      }],
+      hint: takes ? `write ignore: ${ignore} in ${other.op}, too` : `${other.op} ignores no labels: give it an input of its own`,
+    }]
+  }
+  return []
 }

@@ -171,9 +171,11 @@ function fillOf({ name, field, input }: Part, chain: readonly Change[], named: s
   if (ignore.length === 1) return ignore[0]!
   throw new InputError(
     `augment ${named}: around the label map ${name} stands what losses and metrics ignore, and ${
-      ignore.length === 0 ? 'they ignore nothing' : `these ignore ${ignore.join(' and ')}`
+      ignore.length === 0 ? 'there is none that all of them ignore' : `these ignore ${ignore.join(' and ')}`
     }: `
-      + `${ignore.length === 0 ? 'crop without pad' : 'write the same ignore in all of them'}, or ${otherwise}`,
+      + `${
+        ignore.length === 0 ? 'crop without pad, write the same ignore in all of them' : 'write the same ignore in all of them'
+      }, or ${otherwise}`,
   )
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { check } from '../../compiler/index.ts'
+import { check, compile } from '../../compiler/index.ts'
 
 /** Texts that can be computed and are hardly meant: warnings, with the way out. */
 const net = (lines: string, label = 'class[3]'): string =>
@@ -48,6 +48,49 @@ test('more scores than classes are warned of, fewer refused', () => {
   expect(of(6)[0]).toContain('the last 3 are never right')
   expect(of(3)).toEqual([])
   expect(of(2)[0]).toMatch(/^error .*t names 3 classes, but there are scores for 2/)
+})
+
+describe('a label that is no class', () => {
+  const text = (loss: string, metric: string): string => net(`s = x -> fc(3)\noutput o = s\n${loss}\n${metric}`)
+  const allowed = (source: string) => compile(source, { targets: ['wasm'] }).manifest.inputs.find(({ name }) => name === 't')!.ignore
+
+  test.each([
+    [
+      'loss = softmax_loss(s, t, ignore: 255)',
+      'metric a = accuracy(s, t)',
+      'softmax_loss passes over the label 255 of t, and accuracy',
+      'write ignore: 255',
+    ],
+    [
+      'loss = softmax_loss(s, t)',
+      'metric a = accuracy(s, t, ignore: 9)',
+      'accuracy passes over the label 9 of t, and softmax_loss',
+      'write ignore: 9',
+    ],
+    [
+      'loss = softmax_loss(s, t, ignore: 9)',
+      'loss b = hinge_loss(s, t)',
+      'softmax_loss passes over the label 9 of t, and hinge_loss',
+      'hinge_loss ignores no',
+    ],
+  ])('%s beside %s: no such label is taken, and that is warned of', (loss, metric, message, hint) => {
+    expect(told(text(loss, metric))).toEqual([
+      expect.stringContaining(`warning loss/ignore-differs ${message} does not: such labels are refused; ${hint}`),
+    ])
+    expect(allowed(text(loss, metric))).toEqual([])
+  })
+
+  test.each([
+    ['loss = softmax_loss(s, t, ignore: 255)', 'metric a = accuracy(s, t, ignore: 255)', [255]],
+    ['loss = softmax_loss(s, t)', 'metric a = accuracy(s, t)', [-1]],
+    ['loss = softmax_loss(s, t)', 'loss b = hinge_loss(s, t)', []],
+    // A class that one does not count is a label all the same.
+    ['loss = softmax_loss(s, t, ignore: 0)', 'metric a = accuracy(s, t)', []],
+    ['loss = softmax_loss(s, t, ignore: 255)', '', [255]],
+  ])('%s beside %s', (loss, metric, ignore) => {
+    expect(told(text(loss, metric))).toEqual([])
+    expect(allowed(text(loss, metric))).toEqual(ignore)
+  })
 })
 
 test.each(['lr_mult', 'decay_mult'])('%s below 0 is refused', (name) => {

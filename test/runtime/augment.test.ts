@@ -82,7 +82,9 @@ describe('what lies over a picture moves as the picture does', () => {
     expect(() => augment(data, [crop([H, W], 1)], inputsOf([-1, 255]))).toThrow(
       /around the label map label stands what losses and metrics ignore, and these ignore -1 and 255: write the same ignore in all of them/,
     )
-    expect(() => augment(data, [crop([H, W], 1)], inputsOf([]))).toThrow(/they ignore nothing: crop without pad/)
+    expect(() => augment(data, [crop([H, W], 1)], inputsOf([]))).toThrow(
+      /there is none that all of them ignore: crop without pad, write the same ignore in all of them/,
+    )
     expect(
       augment(data, [MIRROR, crop(2)], inputsOf([-1, 255]).map((input) => ({ ...input, shape: ['n', ...input.shape.slice(1, -2), 2, 2] })))
         .fields['label']!.shape,
