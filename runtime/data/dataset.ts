@@ -118,6 +118,12 @@ function checkColumn(name: string, column: Column): void {
   if (!(data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array))
     throw wrong(`data is a Float32Array, Int32Array or Uint8Array with all samples, not ${say(data)}`)
   if (scale !== undefined && !Number.isFinite(scale)) throw wrong(`scale is a number, not ${say(scale)}`)
+  // An array of integers takes whatever is written into it, without its fraction.
+  const bad = type === 'i32' && (data instanceof Float32Array || scale !== undefined)
+    ? data.findIndex((value: number) => value * (scale ?? 1) !== ((value * (scale ?? 1)) | 0))
+    : -1
+  if (bad >= 0)
+    throw wrong(`it holds integers, not ${data[bad]! * (scale ?? 1)} (at ${bad})${scale === undefined ? '' : `, ${data[bad]} times scale`}`)
   if (classes !== undefined && !(Number.isSafeInteger(classes) && classes > 0))
     throw wrong(`classes is how many there are, not ${say(classes)}`)
   const named = columns === undefined ? undefined : columnsProblem(columns, shape)

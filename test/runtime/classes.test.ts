@@ -189,6 +189,21 @@ test.each<[string, unknown, RegExp]>([
   ['a bare list', { x: [1, 2] }, /a bare array/],
   ['no shape', { x: { type: 'f32', data: new Float32Array(4) } }, /shape is that of one sample/],
   ['a batch in the shape', { x: { shape: [0, 2], type: 'f32', data: new Float32Array(4) } }, /shape is that of one sample/],
+  [
+    'labels with fractions',
+    { t: { shape: [], type: 'i32', data: Float32Array.of(0, 1.5, 2) } },
+    /column t: it holds integers, not 1.5 \(at 1\)/,
+  ],
+  [
+    'labels that are not numbers',
+    { t: { shape: [], type: 'i32', data: Float32Array.of(0, 1, NaN) } },
+    /column t: it holds integers, not NaN \(at 2\)/,
+  ],
+  [
+    'labels that are scaled as pictures are',
+    { t: { shape: [], type: 'i32', data: Uint8Array.of(0, 3), scale: 0.5 } },
+    /column t: it holds integers, not 1.5 \(at 1\), 3 times scale/,
+  ],
   ['another type', { x: { shape: [], type: 'f64', data: new Float32Array(4) } }, /type is 'f32' or 'i32'/],
   ['a list of numbers', { x: { shape: [], type: 'f32', data: [1, 2] } }, /data is a Float32Array/],
   [
