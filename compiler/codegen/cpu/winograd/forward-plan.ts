@@ -43,8 +43,8 @@ export interface ForwardPlan extends Convolution {
   /** Whether four tiles of a row lie in lanes; else the same tile of four images, or any four, whose elements are gathered. */
   readonly inRows: boolean
   /**
-   * Whether tiles in rows leave the results of one channel in scratch memory, from where they are stored row by row: tiles end behind the map, or maps
-   * are loaded where results are stored. Four tiles in lanes would load these element by element.
+   * Whether tiles in rows leave the results of one channel in scratch memory, from where they are stored row by row: tiles end behind the map, or lie
+   * side by side and maps are loaded where results are stored. Four tiles in lanes would load these element by element.
    */
   readonly storesByRows: boolean
   readonly tileRow: Axis
@@ -87,7 +87,9 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const tiles = down * across * (images?.size ?? 1)
   const inRows = across >= 4 && !images
   const [tileRow, tileColumn, anyTile] = [axis('tile_h', down), axis('tile_w', across), axis('tile', tiles)] as const
-  const storesByRows = inRows && (tiling.isPadded === true || blocks.equation.stores.some((s) => loadsMaps(s.value, main, shape.column)))
+  const meetsMaps = blocks.equation.stores.some((s) => loadsMaps(s.value, main, shape.column))
+  // Rows of scratch memory are made of tiles side by side.
+  const storesByRows = inRows && (tiling.isPadded === true || (meetsMaps && !tiling.overlaps))
   const firstColumn = times(inRows ? tileColumn : remainder(anyTile, across), tiling.stepAcross)
   const fixed = new Set<Axis>([...task.grid, blocks.outer])
   // Columns that the same element of neighbouring tiles falls on lie side by side.
