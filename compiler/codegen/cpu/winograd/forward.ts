@@ -59,7 +59,7 @@ export function chooseWinograd(given: Contraction): WinogradSchedule | undefined
     channelBlock,
     keepsFilter: !prepacked && leading.length === 1 && (block !== undefined || perOutput * outputs <= MODEL.mostKept),
   }
-  if (shape.strided && !prepacked && (!schedule.keepsFilter || !paysInPhases(shape, tiling))) return undefined
+  if (shape.strided && !prepacked && (!schedule.keepsFilter || block !== undefined || !paysInPhases(shape, tiling))) return undefined
   return hasStatisticsBlocks(e, blocks) && planForward(c, shape, tiling, schedule) ? schedule : undefined
 }
 
