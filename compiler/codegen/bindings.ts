@@ -1,6 +1,6 @@
 import { type Equation, reads, writes } from '../ir/equation.ts'
 import type { Tensor } from '../ir/tensor.ts'
-import { identifier } from './builder.ts'
+import { identifier } from './kernel-names.ts'
 import type { Binding } from './kernel-function.ts'
 
 /** Name of the buffer that a tensor shares with others, if any: a kernel that writes one part of a buffer binds every part as written. */

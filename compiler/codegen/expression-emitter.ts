@@ -5,10 +5,10 @@ import { type Axis, axesOf, combine, type Index, linearIndex, rangeOf, shift, su
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import type { Operand } from './kernel-function.ts'
-import { isZero, KernelBuilder } from './builder.ts'
+import type { KernelBuilder } from './builder.ts'
 import { choiceOf, type Condition, whereNotZero } from './conditions.ts'
 import * as operands from './operands.ts'
-import { float, int, truth } from './operands.ts'
+import { float, int, isZero, truth } from './operands.ts'
 
 type Guarded = Extract<Expression, { kind: 'guard' }>
 type Select = Extract<Expression, { kind: 'select' }>

@@ -62,6 +62,8 @@ export const int = (value: number): Operand => number(value, 'i32')
 export const float = (value: number, lanes: 1 | 4 = 1): Operand =>
   lanes === 1 ? number(value, 'f32') : vector([number(value, 'f32'), number(value, 'f32'), number(value, 'f32'), number(value, 'f32')])
 
+export const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0
+
 export function truth(value: boolean): Operand {
   const node = new OperandNode('truth')
   node.value = value

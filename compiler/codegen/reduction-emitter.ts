@@ -5,13 +5,14 @@ import type { Equation } from '../ir/equation.ts'
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import { lanesOf, type Opcode, type Operand } from './kernel-function.ts'
-import { isZero, range, type KernelBuilder } from './builder.ts'
+import type { KernelBuilder } from './builder.ts'
+import { range } from './range.ts'
 import { type CooperativeGroup, type LoopForm, type LoopTiling, onePointEach, openLoops, type ReductionStep,
   take } from './reduction-loops.ts'
 import { type MemoryAccess, ExpressionEmitter } from './expression-emitter.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import * as operands from './operands.ts'
-import { float } from './operands.ts'
+import { float, isZero } from './operands.ts'
 import * as statements from './statements.ts'
 
 /** A reduction that is being computed for all points of a tile. */

@@ -1,6 +1,7 @@
 import { invariant } from '../invariant.ts'
 import { type Axis, type Index, index, plus, times } from '../ir/affine.ts'
-import { type KernelBuilder, range } from './builder.ts'
+import type { KernelBuilder } from './builder.ts'
+import { range } from './range.ts'
 import type { Operand } from './kernel-function.ts'
 import type { Point } from './point.ts'
 

@@ -1,4 +1,4 @@
-import { identifier } from '../codegen/builder.ts'
+import { identifier } from '../codegen/kernel-names.ts'
 import { withoutRemarks } from '../codegen/printed-kernel.ts'
 import type { Equation } from '../ir/equation.ts'
 import { inOrderOver } from '../ir/in-order.ts'

@@ -6,7 +6,7 @@ import { axis, index, plus, times } from '../../compiler/ir/affine.ts'
 
 /** A builder with its outermost scope, an axis that the grid counts, and a load that depends on it. */
 function started() {
-  const builder = new KernelBuilder('k', new Set(['for', 'row']))
+  const builder = new KernelBuilder('k')
   builder.openScope()
   const row = builder.loopVariable(axis('row', 8), 1, 0)
   const load = (at: Operand): Operand =>
@@ -94,12 +94,6 @@ describe('guards', () => {
     builder.ifAll([condition], () => expect(builder.all([condition])).toEqual({ kind: 'truth', value: true }))
     expect(builder.all([condition])).toBe(condition)
   })
-})
-
-test('nothing is called by a reserved word, nor two things by one name', () => {
-  const { builder, row } = started()
-  expect(builder.name(row)).toBe('row_2')
-  expect([builder.uniqueName('for'), builder.uniqueName('x'), builder.uniqueName('x')]).toEqual(['for_2', 'x', 'x_2'])
 })
 
 test('a sum of many is a balanced tree', () => {

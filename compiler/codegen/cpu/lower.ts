@@ -12,7 +12,8 @@ import { Point } from '../point.ts'
 import { separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
-import { range, KernelBuilder } from '../builder.ts'
+import { KernelBuilder } from '../builder.ts'
+import { range } from '../range.ts'
 import * as operands from '../operands.ts'
 import { int, truth } from '../operands.ts'
 import * as statements from '../statements.ts'
@@ -46,10 +47,10 @@ class LoopNestLowering {
     this.equation = equation
     this.nest = nest
     this.builder = new KernelBuilder(equation.name)
-    this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.uniqueName(name))
+    this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.names.unique(name))
     let offset = 0
     this.packBuffers = nest.scratch.map((tensor) => {
-      const here = { name: this.builder.uniqueName(tensor.name.replace(/\W+/g, '_')), tensor, offset }
+      const here = { name: this.builder.names.unique(tensor.name.replace(/\W+/g, '_')), tensor, offset }
       // Vectors are read a little beyond the end; neighbours start on other cache lines.
       offset += Math.ceil((elementsPerSample(tensor.shape) + 16) / 16) * 16
       return here
@@ -69,7 +70,7 @@ class LoopNestLowering {
       grid.push({ name: builder.name(variable), extent: variable.extent })
       point = point.with(a, index(variable))
     }
-    if (grid.length === 0) grid.push({ name: builder.uniqueName('only'), extent: 1 })
+    if (grid.length === 0) grid.push({ name: builder.names.unique('only'), extent: 1 })
     this.zero(nest.zeroed ?? [], point)
     if (nest.outerReduction) this.outerReduction(nest.outerReduction, point)
     else this.stages(nest.stages, [point])

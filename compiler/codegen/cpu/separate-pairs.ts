@@ -1,5 +1,6 @@
 import { lanesOf, type Operand } from '../kernel-function.ts'
-import { type KernelBuilder, range } from '../builder.ts'
+import type { KernelBuilder } from '../builder.ts'
+import { range } from '../range.ts'
 import { type Tensor, tensor } from '../../ir/tensor.ts'
 import type { Loop } from './loop-nest.ts'
 import * as operands from '../operands.ts'

@@ -5,7 +5,7 @@ import type { Equation, SideReduction } from '../../ir/equation.ts'
 import { aboutReference, bySubgroup, inTurn, type Merge, mergeMoments, mergeSums, type Read } from './merge-partials.ts'
 import type { Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
-import { range } from '../builder.ts'
+import { range } from '../range.ts'
 import type { Workgroup } from './workgroup.ts'
 
 /** What invocations hold for one kept point each, of a tile of them. */

@@ -13,7 +13,9 @@ import type { Binding, KernelFunction, Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
 import { termsOfStored } from '../../ir/side-sums.ts'
 import { sharedTilesOf } from './shared-tile.ts'
-import { identifier, range, KernelBuilder } from '../builder.ts'
+import { KernelBuilder } from '../builder.ts'
+import { identifier } from '../kernel-names.ts'
+import { range } from '../range.ts'
 import { Workgroup } from './workgroup.ts'
 import { float } from '../operands.ts'
 import * as statements from '../statements.ts'
@@ -68,7 +70,7 @@ class Lowering {
     this.equation = equation
     this.schedule = schedule
     this.builder = new KernelBuilder(equation.name, reservedWords)
-    this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.uniqueName(name))
+    this.bindings = bindingsOf(equation, bufferOf, (name) => this.builder.names.unique(name))
     this.slots = new Map(this.bindings.map((b, i) => [b.tensor, i]))
     this.tiledAxes = equation.axes.filter((a) => (schedule.tile.get(a) ?? 1) * (schedule.group?.get(a) ?? 1) > 1)
     const size = schedule.group && !schedule.inTurn ? [...schedule.group.values()].reduce((product, by) => product * by, 1) : schedule.share
@@ -102,13 +104,13 @@ class Lowering {
         continue
       }
       if (side > 1) {
-        const local = this.builder.providedVariable(this.builder.uniqueName(identifier(`${a.name}_in`)), side)
+        const local = this.builder.providedVariable(this.builder.names.unique(identifier(`${a.name}_in`)), side)
         group.push({ name: this.builder.name(local), extent: side })
         this.locals.set(a, index(local))
       }
       point = point.with(a, plus(block, times(this.locals.get(a) ?? 0, size)))
     }
-    if (this.workgroup && group.length === 0) group.push({ name: this.builder.uniqueName('part_in'), extent: this.workgroup.size })
+    if (this.workgroup && group.length === 0) group.push({ name: this.builder.names.unique('part_in'), extent: this.workgroup.size })
     if (schedule.inTurn) this.walkBlock(point)
     else {
       const points = this.tilePoints(point)

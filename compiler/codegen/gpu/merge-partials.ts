@@ -1,7 +1,8 @@
 import { index, type Index, type IndexLike } from '../../ir/affine.ts'
 import { addSums } from './statistics.ts'
 import type { Operand } from '../kernel-function.ts'
-import { range, type KernelBuilder } from '../builder.ts'
+import type { KernelBuilder } from '../builder.ts'
+import { range } from '../range.ts'
 import { float } from '../operands.ts'
 
 /** Value `k` of a part. */

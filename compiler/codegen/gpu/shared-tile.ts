@@ -5,7 +5,7 @@ import { type Axis, axis, axesOf, combine, divide, type Index, index, type Index
   linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import type { Schedule } from './schedule.ts'
-import { range } from '../builder.ts'
+import { range } from '../range.ts'
 
 /**
  * A factor of a sum of products as a workgroup stages it: a box of values that its points and steps need. Rows of a picture

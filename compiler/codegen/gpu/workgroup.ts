@@ -1,7 +1,8 @@
 import { LOWEST } from '../../ir/expression.ts'
 import { type Axis, axis, index, type Index, type IndexLike, plus, times } from '../../ir/affine.ts'
 import type { SharedArray, Operand } from '../kernel-function.ts'
-import { range, type KernelBuilder } from '../builder.ts'
+import type { KernelBuilder } from '../builder.ts'
+import { range } from '../range.ts'
 import * as operands from '../operands.ts'
 import { float, int } from '../operands.ts'
 import * as statements from '../statements.ts'
@@ -48,7 +49,7 @@ export class Workgroup {
 
   /** A new array: what `load` and `store` statements call it. */
   array(name: string, elements: number, lanes: 1 | 4 = 1): number {
-    return this.bindings + this.shared.push({ name: this.builder.uniqueName(name), elements, lanes }) - 1
+    return this.bindings + this.shared.push({ name: this.builder.names.unique(name), elements, lanes }) - 1
   }
 
   barrier(): void {
