@@ -3,7 +3,10 @@ const MOST_SLIPS = 8
 /** This many equal letters at the beginning tell which word is meant: `inference` for infer, `batchSize` for batch. */
 const LETTERS = 4
 
-/** The nearest of some names to a word that is none of them, if it is near enough to be a slip of the pen. Capitals do not count. */
+/**
+ * The nearest of some names to a word that is none of them, if it is near enough to be a slip of the pen, or has its words in another
+ * order. Capitals do not count.
+ */
 export function suggest(wrong: string, names: Iterable<string>): string | undefined {
   const word = wrong.toLowerCase()
   let best: string | undefined
@@ -11,8 +14,11 @@ export function suggest(wrong: string, names: Iterable<string>): string | undefi
   for (const name of names) {
     if (name === wrong) continue
     const other = name.toLowerCase()
+    // `pool_avg` for avg_pool.
+    const isTurned = word.includes('_') && wordsOf(word) === wordsOf(other)
     const begins = other.startsWith(word) || word.startsWith(other)
-    const away = begins && Math.min(word.length, other.length) >= LETTERS ? 0.5 : editDistance(word, other, least) - (begins ? 0.5 : 0)
+    const away = isTurned || (begins && Math.min(word.length, other.length) >= LETTERS) ? 0.5
+      : editDistance(word, other, least) - (begins ? 0.5 : 0)
     // A word of one letter is not another one.
     if (away < least && away < Math.max(word.length, other.length)) {
       least = away
@@ -21,6 +27,8 @@ export function suggest(wrong: string, names: Iterable<string>): string | undefi
   }
   return best
 }
+
+const wordsOf = (name: string): string => name.split('_').sort().join('_')
 
 /** The end of a sentence about a wrong word: `; did you mean X?`, or nothing. */
 export function didYouMean(wrong: string, names: Iterable<string>): string {

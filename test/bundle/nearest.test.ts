@@ -21,6 +21,7 @@ describe('the name that is meant', () => {
     ['capitals', 'Conv', 'conv'],
     ['a word that goes on after the right one', 'inference', 'infer'],
     ['the beginning of one', 'batch', 'batch_norm'],
+    ['its words in another order', 'Norm_batch', 'batch_norm'],
     ['another word', 'pooling', undefined],
     ['the name itself', 'fc', undefined],
     ['another letter, which shares nothing', 'z', undefined],
