@@ -1,0 +1,276 @@
+import { freeAxes, isLeaf } from '../ir/analysis.ts'
+import { children, type Expression, LOWEST, type Reduction, walk } from '../ir/expression.ts'
+import { type Axis, type Index, index, plus, times } from '../ir/affine.ts'
+import type { Equation } from '../ir/equation.ts'
+import type { Tensor } from '../ir/tensor.ts'
+import type { KernelBuilder } from './builder.ts'
+import { ExpressionEmitter, type MemoryAccess } from './expression-emitter.ts'
+import { lanesOf, type Opcode, type Operand } from './kernel-function.ts'
+import * as operands from './operands.ts'
+import { float, isZero } from './operands.ts'
+import type { PointPart } from './point-part.ts'
+import type { Point } from './point.ts'
+import { range } from './range.ts'
+import { type LoopTiling, onePointEach, type ReductionStep, take } from './reduction-loops.ts'
+import * as statements from './statements.ts'
+
+/** A reduction that is being computed for all points of a tile. */
+export interface Accumulation {
+  readonly e: Reduction
+  readonly points: readonly Point[]
+  /** Points along the lanes axis in fours, or one by one; an accumulator each. */
+  readonly groups: readonly (readonly Point[])[]
+  /** One a group, as often as there are copies. */
+  readonly accumulators: readonly Operand[]
+  /** Steps in a row go to accumulators of their own, which are put together at the end: an addition need not wait for the one before. */
+  readonly copies: number
+  /** The variables that hold where each maximum was found, if that is asked for. */
+  readonly positions: readonly Operand[]
+  /** The two factors of a sum of products, or the body. */
+  readonly factors: readonly FactorValues[]
+  /** Steps are taken in fours along this axis: points that are four are four sums each, put together at the end. */
+  readonly across: Axis | undefined
+}
+
+interface FactorValues {
+  readonly part: Expression
+  readonly representatives: readonly Point[]
+  /** The representative of each point, by its index. */
+  readonly of: readonly number[]
+}
+
+/** Accumulators, copies included: with more sums, additions that wait for each other have others between them. */
+const MOST_COPIES = 8
+
+/** The value that each accumulator, by its name, is to be set to. */
+export type Updates = Map<string, Operand>
+
+const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
+  e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul'
+
+/** The accumulators of reductions: their declaration, the step that adds to them, and the results that they end with. Loops are another's work: see `ReductionEmitter`. */
+export abstract class AccumulatorEmitter extends ExpressionEmitter {
+  protected readonly schedule: LoopTiling
+  /** Whether each step of a loop that is written out has a scope of its own. */
+  protected readonly steps: boolean
+  private readonly equation: Equation
+  /** The bodies of maxima whose positions are asked for. */
+  private readonly argmaxBodies = new Set<Expression>()
+  private readonly reducing = new Map<Expression, boolean>()
+
+  constructor(equation: Equation, schedule: LoopTiling, builder: KernelBuilder, slots: ReadonlyMap<Tensor, number>, memory?: MemoryAccess) {
+    super(equation.name, builder, slots, memory)
+    this.equation = equation
+    this.schedule = schedule
+    this.steps = memory?.margin !== undefined
+    const seen = new Set<Expression>()
+    for (const { value } of equation.stores) {
+      if (!this.reduces(value)) continue
+      for (const e of walk(value, seen)) { if (e.kind === 'reduce' && e.combine === 'argmax') this.argmaxBodies.add(e.body) }
+    }
+  }
+
+  /** `hasReduction`, remembered here, since what is lowered is made for one kernel: entries of tables that outlive it cost a collector more. */
+  protected reduces(e: Expression): boolean {
+    if (e.kind === 'reduce') return true
+    if (isLeaf(e)) return false
+    let known = this.reducing.get(e)
+    if (known === undefined) this.reducing.set(e, known = children(e).some((child) => this.reduces(child)))
+    return known
+  }
+
+  /** Declares the accumulators of what is not known yet. */
+  protected startAccumulation(e: Reduction, allPoints: readonly Point[]): Accumulation | undefined {
+    const points = this.distinct(e, allPoints).filter((point) => this.recall(e, point) === undefined)
+    if (points.length === 0) return undefined
+    const start = e.combine === 'sum' ? 0 : LOWEST
+    const both = e.combine !== 'sum' && this.argmaxBodies.has(e.body)
+    const across = this.acrossOf(e, points, both)
+    const groups = this.laneGroups(e, across ? points.flatMap(onePointEach) : points)
+    const lanes = across || points.some((p) => p.lanes) ? 4 : groups[0]!.length as 1 | 4
+    const declare = (name: string, value: number): Operand => this.builder.declareVariable(name, float(value, lanes), lanes)
+    const inTurn = (across && this.schedule.unroll.get(across)) ?? 1
+    const copies = this.steps && groups.length * inTurn <= MOST_COPIES ? inTurn : 1
+    const accumulators = range(copies).flatMap(() => groups.map(() => declare(e.combine === 'sum' ? 'sum' : 'most', start)))
+    const positions = both ? groups.map(() => declare('at', 0)) : []
+    const factors = isProduct(e) ? [e.body.a, e.body.b] : [e.body]
+    return { e, points, groups, accumulators, copies, positions, factors: factors.map((part) => this.share(part, groups.flat())), across }
+  }
+
+  /** Declares what a sum over all steps of `e` is gathered in at every point, for `accumulateSteps`: numbers or vectors of four. */
+  openAccumulation(e: Reduction, points: readonly Point[], lanes: 1 | 4): Accumulation {
+    const factors = (isProduct(e) ? [e.body.a, e.body.b] : [e.body]).map((part) => this.share(part, points))
+    return {
+      e,
+      points,
+      groups: points.map((p) => [p]),
+      accumulators: points.map(() => this.builder.declareVariable('sum', float(0, lanes), lanes)),
+      copies: 1,
+      positions: [],
+      factors,
+      across: undefined,
+    }
+  }
+
+  private acrossOf(e: Reduction, points: readonly Point[], position: boolean): Axis | undefined {
+    const { across } = this.schedule
+    return across && !position && e.axes.includes(across) && (e.combine === 'sum' || points.every((p) => !p.lanes)) ? across : undefined
+  }
+
+  /** Points along the lanes axis in fours, where the reduction depends on it; one by one elsewhere. */
+  private laneGroups(e: Reduction, points: readonly Point[]): (readonly Point[])[] {
+    const along = this.schedule.lanes
+    if (!along || e.combine !== 'sum' || !freeAxes(e).has(along) || points.length % 4 !== 0 || points.some((p) => p.lanes))
+      return points.map((p) => [p])
+    const tile = this.schedule.tile.get(along) ?? 1
+    if (tile % 4 !== 0) return points.map((p) => [p])
+    const rows = new Map<string, Point[]>()
+    for (const point of points) {
+      const key = this.builder.results.pointKey(this.builder.results.axesOf(e), point, along)
+      rows.set(key, [...(rows.get(key) ?? []), point])
+    }
+    return [...rows.values()].flatMap((row) => range(row.length / 4).map((g) => row.slice(4 * g, 4 * g + 4)))
+  }
+
+  /** Points that differ in nothing that a factor depends on share its value: which stand for all, and which stands for each. */
+  private share(part: Expression, points: readonly Point[]): FactorValues {
+    const found = new Map<PointPart, number>()
+    const representatives: Point[] = []
+    const of = points.map((point) => {
+      const key = this.part(part, point)
+      const known = found.get(key)
+      if (known !== undefined) return known
+      found.set(key, representatives.length)
+      return representatives.push(point) - 1
+    })
+    return { part, representatives, of }
+  }
+
+  /** One point for each different part of the point that a node depends on. */
+  private distinct(e: Expression, points: readonly Point[]): Point[] {
+    const found = new Map<PointPart, Point>()
+    for (const given of points) {
+      const point = this.lanesFor(e, given)
+      const key = this.part(e, point)
+      if (!found.has(key)) found.set(key, point)
+    }
+    return [...found.values()]
+  }
+
+  /** Adds one step of all points. */
+  protected accumulate(job: Accumulation, step: ReductionStep, updates: Updates): void {
+    const { groups, positions, accumulators } = job
+    if (positions.length === 0) return this.accumulateValues(job, step, updates)
+    groups.forEach((members, g) => this.accumulateArgmax(job.e, take(members[0]!, step), accumulators[g]!, positions[g]!))
+  }
+
+  /** One statement for each accumulator, however many steps add to it: it is loaded and stored once. */
+  protected withUpdates(inside: (updates: Updates) => void): void {
+    const updates: Updates = new Map()
+    inside(updates)
+    for (const [name, value] of updates) this.builder.innermost.statements.push(statements.set(name, value))
+  }
+
+  /** Adds the values of one step to sums and maxima: what their factors share is computed once. */
+  private accumulateValues({ e, groups, accumulators, copies, factors }: Accumulation, step: ReductionStep, updates: Updates): void {
+    const neutral = float(e.combine === 'sum' ? 0 : LOWEST)
+    const masked = (value: Operand): Operand =>
+      step.count === undefined ? value : this.builder.select(this.builder.laneMask(step.count), value, neutral)
+    const values = factors.map(({ part, representatives }) => representatives.map((point) => masked(this.value(part, take(point, step)))))
+    let next = 0
+    const copy = (step.turn ?? 0) % copies * groups.length
+    groups.forEach((members, g) => {
+      const accumulator = accumulators[copy + g]!
+      const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[next + lane]!]!)))
+      next += members.length
+      // What is added is zero: nothing to write.
+      if (e.combine === 'sum' && (isZero(a!) || (b !== undefined && isZero(b)))) return
+      const { name } = accumulator as { name: string }
+      const before = updates.get(name) ?? accumulator
+      const lanes = lanesOf(accumulator)
+      updates.set(
+        name,
+        b !== undefined
+          ? operands.operation('fma', [a!, b, before], 'f32', lanes)
+          : operands.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
+      )
+    })
+  }
+
+  private accumulateArgmax(e: Reduction, point: Point, most: Operand, at: Operand): void {
+    const body = this.value(e.body, point)
+    let place: Index = index(0)
+    for (const a of e.axes) place = plus(times(place, a.extent as number), point.get(a)!)
+    const here = this.builder.floatOperand(place)
+    const lanes = lanesOf(most)
+    const scope = this.builder.innermost.statements
+    const operation = (op: Opcode, args: readonly Operand[], type: 'f32' | 'bool' = 'f32'): Operand =>
+      operands.operation(op, args, type, lanes)
+    const position = (): Operand => {
+      if (!this.minds('NaN')) return operation('select', [operation('lt', [most, body], 'bool'), here, at])
+      // The first NaN takes the place of any number, and stays.
+      const [stays, isNumber] = [operation('le', [body, most], 'bool'), operation('eq', [most, most], 'bool')]
+      // Written out in order, a position is larger than all before it: to take the larger one is less than to choose in two steps.
+      return lanes === 4 && e.axes.every((a) => this.schedule.unroll.get(a) === a.extent)
+        ? operation('max', [at, operation('select', [stays, float(0), operation('select', [isNumber, here, float(0)])])])
+        : operation('select', [stays, at, operation('select', [isNumber, here, at])])
+    }
+    scope.push(statements.set((at as { name: string }).name, position()))
+    scope.push(statements.set((most as { name: string }).name, operation('max', [most, body])))
+  }
+
+  private assemble(parts: readonly Operand[]): Operand {
+    if (parts.every((part) => part === parts[0])) return parts[0]!
+    const first = parts[0]!
+    if (first.kind === 'lane' && parts.every((p, i) => p.kind === 'lane' && p.of === first.of && p.lane === i)) return first.of
+    return this.builder.value(
+      operands.vector(parts),
+      `v(${parts.map((p) => this.builder.key(p)).join()})`,
+      'f32',
+      4,
+      Math.max(...parts.map((p) => this.builder.depth(p))),
+    )
+  }
+
+  protected finishAccumulation({ e, points, groups, accumulators, copies, positions, across }: Accumulation): void {
+    const totals = groups.map((_, g) =>
+      range(copies).map((i) => accumulators[i * groups.length + g]!)
+        .reduce((a, b) => this.builder.op(e.combine === 'sum' ? 'add' : 'max', [a, b]))
+    )
+    if (across && points.some((p) => p.lanes)) return this.finishSums(e, points, totals)
+    groups.forEach((members, g) =>
+      members.forEach((point, lane) => {
+        const accumulator = totals[g]!
+        const result = across ? this.builder.op(e.combine === 'sum' ? 'lanesum' : 'lanemax', [accumulator])
+          : members.length === 1 ? accumulator
+          : operands.laneOf(accumulator, lane)
+        this.retain(e, point, e.combine === 'argmax' ? positions[g]! : result)
+        if (positions.length > 0) this.retainPair(e, point, result, positions[g]!)
+      })
+    )
+  }
+
+  /** Puts together what was summed up in lanes, four sums where a point is four. */
+  private finishSums(e: Reduction, points: readonly Point[], totals: readonly Operand[]): void {
+    let next = 0
+    for (const point of points) {
+      if (!point.lanes) {
+        this.retain(e, point, this.builder.op('lanesum', [totals[next++]!]))
+        continue
+      }
+      const sums = this.builder.op('lanesums', totals.slice(next, next += 4))
+      this.retain(e, point, sums)
+      onePointEach(point).forEach((p, lane) => this.retain(e, p, operands.laneOf(sums, lane)))
+    }
+  }
+
+  /** A maximum and the position of it come out of one loop: whoever asks for the other finds it. */
+  private retainPair(e: Reduction, point: Point, most: Operand, at: Operand): void {
+    for (const s of this.equation.stores) {
+      for (const other of walk(s.value)) {
+        if (other.kind !== 'reduce' || other.body !== e.body || other === e) continue
+        this.retain(other, point, other.combine === 'argmax' ? at : most)
+      }
+    }
+  }
+}
