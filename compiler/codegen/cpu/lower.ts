@@ -3,26 +3,24 @@ import { invariant } from '../../invariant.ts'
 import { elementsPerSample, showShape, type Tensor } from '../../ir/tensor.ts'
 import { reductions } from '../../ir/analysis.ts'
 import { constant, walk } from '../../ir/expression.ts'
-import { type Axis, axesOf, axis, type Extent, type Index, index, plus, substitute, times, linearIndex } from '../../ir/affine.ts'
+import { type Axis, axesOf, axis, type Extent, index } from '../../ir/affine.ts'
 import { type Equation, equation as newEquation, reads, store, writes } from '../../ir/equation.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
-import { type Loop, type LoopNest, pointStage, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
+import { type LoopNest, pointStage, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
 import { Point } from '../point.ts'
 import { separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
-import type { KernelFunction, PackBuffer, Statement, Operand } from '../kernel-function.ts'
+import type { KernelFunction, PackBuffer, Operand } from '../kernel-function.ts'
 import { KernelBuilder } from '../builder.ts'
-import { range } from '../range.ts'
 import * as operands from '../operands.ts'
 import { int, truth } from '../operands.ts'
-import * as statements from '../statements.ts'
+import { storeTile } from './store-tile.ts'
+import { TileLoops } from './tile-loops.ts'
 
 /**
- * Lowers a loop nest to a kernel function that does one task: stage after stage, loop in loop. Where a register tile does not divide an
- * axis, the last tile is moved back and overlaps the one before (Halide: TailStrategy::ShiftInwards): some points are computed twice,
- * and no masks are needed. What updates in place is never computed twice: of its tail, vectors come first, and the rest goes
- * point by point.
+ * Lowers a loop nest to a kernel function that does one task: stage after stage, loop in loop (`TileLoops`), and the stores of a tile
+ * in the innermost (`storeTile`). What updates in place is never computed twice.
  */
 export function lowerLoopNest(equation: Equation, nest: LoopNest, bufferOf: BufferOf = () => undefined): KernelFunction {
   return new LoopNestLowering(equation, nest, bufferOf).run()
@@ -40,6 +38,7 @@ class LoopNestLowering {
   private readonly slots: ReadonlyMap<Tensor, number>
   private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
+  private readonly tiles: TileLoops
   /** Tiles whose pairs were separated. */
   private turns = 0
 
@@ -58,6 +57,7 @@ class LoopNestLowering {
     this.slots = new Map([...this.bindings, ...this.packBuffers].map((b, i) => [b.tensor, i]))
     this.written = new Set([...writes(equation), ...nest.scratch])
     this.bufferOf = bufferOf
+    this.tiles = new TileLoops(this.builder, nest.images)
   }
 
   run(): KernelFunction {
@@ -138,7 +138,7 @@ class LoopNestLowering {
     this.builder.ifAll(conditions, () => {
       if ('each' in stage) {
         const exact = stagesOf(stage).some(({ equation }) => isInPlace(equation, this.bufferOf))
-        this.loops(stage.each, exact, points, (inner) => this.stages(stage.stages, inner))
+        this.tiles.emit(stage.each, exact, points, (inner) => this.stages(stage.stages, inner))
       } else this.write(stage, points)
     })
   }
@@ -191,9 +191,9 @@ class LoopNestLowering {
     const hoist = (points: readonly Point[]): void => values.hoistReductions(roots, points)
     const inside = (points: readonly Point[]): void => {
       if (stage.pairMemory) this.separatePairs(stage, values, points)
-      this.store(equation, values, points)
+      storeTile(equation, values, this.slots, points, this.nest.inPairs === true)
     }
-    this.loops(stage.loops, exact, outer, inside, hoist)
+    this.tiles.emit(stage.loops, exact, outer, inside, hoist)
   }
 
   /** Has the sums of a tile go through memory, so that what follows need not be of pairs. */
@@ -203,195 +203,9 @@ class LoopNestLowering {
       if (sums.length === points.length) separatePairs(this.builder, this.slots.get(pairMemory!)!, sums, loops, this.turns++)
     }
   }
-
-  /** Emits loops, outermost first; `open` is called with the points of a tile in front of each of them, and in the innermost. */
-  private loops(
-    loops: readonly Loop[],
-    exact: boolean,
-    points: readonly Point[],
-    inside: (points: readonly Point[]) => void,
-    open?: (points: readonly Point[]) => void,
-  ): void {
-    open?.(points)
-    const [next, ...inner] = loops
-    if (!next) return inside(points)
-    this.tiles(next, exact, points[0]!, (tile) => this.loops(inner, exact, points.flatMap(tile), inside, open))
-  }
-
-  /** Emits the loop over the tiles of an axis; `inside` gets what makes a point the points of a tile. */
-  private tiles(
-    { axis: a, tile, vectorized = false }: Loop,
-    exact: boolean,
-    bound: Point,
-    inside: (points: (point: Point) => Point[]) => void,
-  ): void {
-    const { builder } = this
-    if (a === this.nest.images?.axis) return this.imageTiles(a, exact ? 1 : tile, bound, inside)
-    const width = vectorized ? 4 : 1
-    if (a === this.nest.images?.lanes) return this.imageLanes(a, tile * width, width, bound, inside)
-    if (typeof a.extent !== 'number') {
-      invariant(tile === 1 && !vectorized, () => `${a.name} cannot be tiled`)
-      return builder.loop(a, 1, (at) => inside((p) => [p.with(a, at)]))
-    }
-    const { extent } = a
-    const size = tile * width
-    const at = (
-      p: Point,
-      start: ReturnType<typeof index>,
-      offset: number,
-    ): Point => (vectorized ? p.withLanes(a, plus(start, offset)) : p.with(a, plus(start, offset)))
-    if (exact && extent % size !== 0) {
-      // Whole tiles, then the vectors that are left, then one by one.
-      const whole = Math.floor(extent / size)
-      const vectors = vectorized ? Math.floor((extent - whole * size) / width) : 0
-      const done = whole * size + vectors * width
-      if (whole > 0) builder.countedLoop(a, whole, (i) => inside((p) => range(tile).map((j) => at(p, times(i, size), j * width))))
-      if (vectors > 0) inside((p) => range(vectors).map((j) => at(p, index(whole * size), j * width)))
-      if (done < extent) inside((p) => range(extent - done).map((j) => p.with(a, index(done + j))))
-      return
-    }
-    if (extent < size) {
-      const starts = [...new Set(range(tile).map((j) => Math.min(j * width, Math.max(0, extent - width))))]
-      return inside((p) => starts.map((start) => at(p, index(0), start)))
-    }
-    if (extent % size === 0) {
-      return builder.countedLoop(a, extent / size, (i) => inside((p) => range(tile).map((j) => at(p, times(i, size), j * width))))
-    }
-    builder.countedLoop(a, Math.ceil(extent / size), (i) => {
-      const last = extent - size
-      const start = builder.computedVariable(
-        `${a.name}_start`,
-        last + 1,
-        builder.op('imin', [builder.indexOperand(times(i, size)), int(last)], 'i32'),
-      )
-      inside((p) => range(tile).map((j) => at(p, index(start), j * width)))
-    })
-  }
-
-  /** Tiles of a task's images: none begins behind the batch, and in the last one the last image takes the place of those that are missing. */
-  private imageTiles(a: Axis, tile: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
-    const { builder } = this
-    const count = a.extent as number
-    const first = this.firstImage(bound)
-    builder.countedLoop(a, Math.ceil(count / tile), (i) => {
-      const start = times(i, tile)
-      builder.ifAll([builder.within(plus(first, start), 'n')], () => {
-        const last = builder.op('iadd', [
-          operands.batch('n'),
-          builder.op('imul', [builder.indexOperand(plus(first, 1)), int(-1)], 'i32'),
-        ], 'i32')
-        const images = range(tile).map((j) =>
-          j === 0 ? start : index(builder.computedVariable(
-            `${a.name}_${j}`,
-            count,
-            builder.op('imin', [builder.indexOperand(plus(start, j)), last], 'i32'),
-          ))
-        )
-        inside((p) => images.map((image) => p.with(a, image)))
-      })
-    })
-  }
-
-  /** Images of a task in vectors, or `size` of them one by one (`width` 1): none begins behind the batch. */
-  private imageLanes(a: Axis, size: number, width: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
-    const { builder } = this
-    builder.countedLoop(a, (a.extent as number) / size, (i) => {
-      const start = times(i, size)
-      builder.ifAll(
-        [builder.within(plus(this.firstImage(bound), start), 'n')],
-        () =>
-          inside((p) =>
-            width === 1 ? range(size).map((j) => p.with(a, plus(start, j))) : range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))
-          ),
-      )
-    })
-  }
-
-  /** The first image of a task. */
-  private firstImage(bound: Point): Index {
-    const { first } = this.nest.images!
-    return substitute(first, new Map(axesOf(first).map((x) => [x, bound.get(x)!])))
-  }
-
-  /** Emits the stores of a tile. */
-  private store({ name, stores }: Equation, values: ReductionEmitter, points: readonly Point[]): void {
-    const counted = stores.filter((s) => s.counts).map((s) => ({
-      binding: this.slots.get(s.tensor)!,
-      values: points.map((point) => values.counted(s.value, point)),
-    }))
-    const found: Stored[] = stores.filter((s) => !s.counts).flatMap((s) => {
-      const linear = linearIndex(s.tensor, s.at)
-      // By the terms of the index, then by its constant.
-      const entries: Stored[] = []
-      const places = new Map<string, Map<number, number>>()
-      for (const given of points) {
-        const lanes = values.lanesOfIndex(linear, given)
-        invariant(lanes, () => `${name}: ${s.tensor.name} is stored at uneven distances`)
-        const point = lanes.step === 0 ? given.lane(0) : given
-        const inFours = point.lanes !== undefined
-        const terms = inFours ? `${lanes.first.termsKey}*` : lanes.first.termsKey
-        let ofTerms = places.get(terms)
-        if (!ofTerms) places.set(terms, ofTerms = new Map())
-        const place = ofTerms.get(lanes.first.constant) ?? entries.length
-        ofTerms.set(lanes.first.constant, place)
-        entries[place] = {
-          binding: this.slots.get(s.tensor)!,
-          index: lanes.first,
-          step: inFours ? lanes.step : 0,
-          value: values.value(s.value, point),
-        }
-      }
-      return entries
-    })
-    const target: Statement[] = this.builder.innermost.statements
-    const done = new Set<Stored>()
-    for (const entry of this.nest.inPairs ? inPairs(found) : found) {
-      if (done.has(entry)) continue
-      const at = this.builder.indexOperand(entry.index)
-      const interleaved = entry.step === 2 || entry.step >= 4 ? neighbours(entry, found) : undefined
-      if (interleaved) {
-        for (const other of interleaved) done.add(other)
-        target.push(statements.storeInterleaved(entry.binding, at, interleaved.map((w) => w.value), entry.step))
-      } else if (entry.step > 0) target.push(statements.store(entry.binding, at, entry.value, 4, entry.step))
-      else target.push(statements.store(entry.binding, at, entry.value))
-    }
-    for (const { binding, values } of counted) target.push(statements.count(binding, values))
-  }
 }
 
-interface Stored {
-  readonly binding: number
-  readonly index: Index
-  /** 0: one value. */
-  readonly step: number
-  readonly value: Operand
-}
-
-/** Stores of vectors, each followed by the one that lies behind it in memory. */
-function inPairs(found: readonly Stored[]): readonly Stored[] {
-  const key = ({ binding, index: at }: Stored, further = 0): string => `${binding} ${at.termsKey} ${at.constant + further}`
-  const places = new Map(found.filter((s) => s.step === 1).map((s) => [key(s), s]))
-  const taken = new Set<Stored>()
-  return found.flatMap((first) => {
-    if (taken.has(first)) return []
-    const second = first.step === 1 ? places.get(key(first, 4)) : undefined
-    const own = second && !taken.has(second) ? [first, second] : [first]
-    for (const s of own) taken.add(s)
-    return own
-  })
-}
-
-/** Stores beside one whose lanes lie apart, in order: two that fill its gaps, or four. */
-function neighbours(first: Stored, all: readonly Stored[]): Stored[] | undefined {
-  const found = range(Math.min(4, first.step)).map((i) =>
-    all.find((other) =>
-      other.binding === first.binding && other.step === first.step && other.index.termsKey === first.index.termsKey &&
-      other.index.constant === first.index.constant + i
-    )
-  )
-  return found.every((s) => s !== undefined) ? found as Stored[] : undefined
-}
-
+/** Whether an equation reads what it writes, or another tensor of the same buffer. */
 function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
   const written = new Set<Tensor>(writes(e))
   const buffers = new Set([...written].map(bufferOf))
