@@ -9,7 +9,7 @@ import { addLinear, bytesOf, costsOf, linear, type Linear } from '../ir/cost.ts'
 import { reads, writes } from '../ir/equation.ts'
 import { type LiveRange, type BufferPlacement, planMemory } from './memory-planner.ts'
 import { KernelTexts } from './kernel-texts.ts'
-import type { KernelLaunch } from './rematerialize.ts'
+import type { KernelLaunch } from './kernel-launch.ts'
 
 /** A program that is ready to be laid out: its kernels in order, and what they were printed as. */
 export interface PlannedProgram {
