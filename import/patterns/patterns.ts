@@ -7,6 +7,7 @@ import { removeChannelsLast } from './channels-last.ts'
 import { framed } from './framed.ts'
 import { groupNorm } from './group-norm.ts'
 import { LayerGraph } from './layer-graph.ts'
+import { localResponseNorm } from './local-response-norm.ts'
 import { normalization } from './normalization.ts'
 import { normalizeChannels, normalizeInput } from './normalize.ts'
 import { onePosition } from './one-position.ts'
@@ -18,6 +19,7 @@ import { upsample } from './upsample.ts'
 const FIRST: readonly Pattern[] = [
   activations,
   normalization,
+  localResponseNorm,
   centredNorm,
   groupNorm,
   // Behind the norms, whose gamma and beta it finds.

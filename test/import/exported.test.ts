@@ -23,6 +23,7 @@ const NETS: readonly { readonly name: string; readonly has: readonly string[]; r
     hasNot: ['erf', 'pow'],
   },
   { name: 'inception', has: ['normalize(', 'avg_pool(3, stride: 1, pad: 1', 'concat('], hasNot: ['slice', ' pad('] },
+  { name: 'alex', has: ['lrn(alpha: 0.5, k: 2)', 'avg_pool([4, 1]'], hasNot: ['avg_pool([5, 1]'] },
 ]
 
 function file(name: string): Uint8Array {

@@ -40,7 +40,26 @@ function pad(node: OnnxNode): void {
   })
   const [front, behind] = [before, after].map((list) => list.slice(lead).map((n) => Math.max(0, n))) as [number[], number[]]
   if (front.every((n) => n === 0) && behind.every((n) => n === 0)) return node.give(x)
-  node.give(framed(node, x, front, behind, mode))
+  node.give(folded(node, x, front, behind, mode))
+}
+
+/** A frame around more axes than a map has: an axis of one element goes, and neighbours that nothing is added to are one axis. */
+function folded(node: OnnxNode, x: Tensor, front: readonly number[], behind: readonly number[], mode: string): Tensor {
+  if (x.dims.length <= 3) return framed(node, x, front, behind, mode)
+  const axes: { dim: number; front: number; behind: number }[] = []
+  x.dims.forEach((dim, d) => {
+    const added = front[d]! + behind[d]! > 0
+    const last = axes.at(-1)
+    if (!added && dim === 1) return
+    if (!added && last && last.front + last.behind === 0) last.dim *= dim
+    else axes.push({ dim, front: front[d]!, behind: behind[d]! })
+  })
+  if (axes.length > 3) return framed(node, x, front, behind, mode)
+  const dims = axes.map(({ dim }) => dim)
+  const fewer = node.emit('reshape', [x], { dims }, dims, { main: false, type: x.type })
+  const y = framed(node, fewer, axes.map((axis) => axis.front), axes.map((axis) => axis.behind), mode)
+  const made = x.dims.map((dim, d) => front[d]! + dim + behind[d]!)
+  return node.emit('reshape', [y], { dims: made }, made, { type: x.type })
 }
 
 /** A frame around a map; one or two axes are a map of one row. */

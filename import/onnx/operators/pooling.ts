@@ -1,7 +1,8 @@
 import type { Argument } from '../../model-net.ts'
 import type { OnnxNode } from '../node.ts'
+import type { Tensor } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
-import { autoPadded, mapOf, slidingOf, windowArguments, windowCounts, withRow } from './window.ts'
+import { autoPadded, mapOf, type Sliding, slidingOf, windowArguments, windowCounts, withRow } from './window.ts'
 
 /** A pool of the language over windows. `more` gives the arguments that only it has. */
 function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<string, Argument>): (node: OnnxNode) => void {
@@ -10,8 +11,8 @@ function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<stri
     const kernel = node.ints('kernel_shape')
     if (!kernel || kernel.length !== input.dims.length - 1)
       return node.refuse(`kernel_shape ${kernel ? `has ${kernel.length} numbers` : 'is missing'}, a map has ${input.dims.length - 1} axes`)
-    const { x, back, flat } = mapOf(node, input)
-    const own = slidingOf(node, kernel)
+    const { x: few, sliding: own, unfold } = folded(node, input, slidingOf(node, kernel))
+    const { x, back, flat } = mapOf(node, few)
     const sizes = x.dims.slice(1)
     const sliding = autoPadded(node, flat ? withRow(own) : own, sizes)
     const same = node.text('auto_pad', 'NOTSET').startsWith('SAME')
@@ -21,11 +22,46 @@ function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<stri
     const ceil = !same && node.int('ceil_mode', 0) !== 0
     const counts = windowCounts(node, sliding, sizes, ceil)
     const padded = [...sliding.before, ...sliding.after].some((n) => n > 0)
-    node.give(back(
+    node.give(unfold(back(
       node.emit(op, [x], { ...windowArguments(sliding), round: ceil ? 'ceil' : 'floor', ...more(node, padded) }, [x.dims[0]!, ...counts], {
         main: !flat,
       }),
-    ))
+    )))
+  }
+}
+
+/** Windows over more than two axes, as windows over two: neighbours that a window takes one element of are one axis. */
+function folded(
+  node: OnnxNode,
+  x: Tensor,
+  sliding: Sliding,
+): { readonly x: Tensor; readonly sliding: Sliding; readonly unfold: (y: Tensor) => Tensor } {
+  const asItIs = { x, sliding, unfold: (y: Tensor): Tensor => y }
+  if (sliding.kernel.length <= 2 || node.text('auto_pad', 'NOTSET') !== 'NOTSET') return asItIs
+  const still = sliding.kernel.map((size, d) => size === 1 && sliding.stride[d] === 1 && sliding.before[d] === 0 && sliding.after[d] === 0)
+  /** Each axis that is left, as those that it is made of. */
+  const groups: number[][] = []
+  still.forEach((own, d) => {
+    if (own && d > 0 && still[d - 1]) groups.at(-1)!.push(d)
+    else groups.push([d])
+  })
+  if (groups.length > 2) return asItIs
+  const sizes = x.dims.slice(1)
+  const dims = [x.dims[0]!, ...groups.map((axes) => axes.reduce((product, d) => product * sizes[d]!, 1))]
+  const first = (list: readonly number[]): number[] => groups.map(([d]) => list[d!]!)
+  return {
+    x: node.emit('reshape', [x], { dims }, dims, { main: false }),
+    sliding: {
+      kernel: first(sliding.kernel),
+      stride: first(sliding.stride),
+      dilation: first(sliding.dilation),
+      before: first(sliding.before),
+      after: first(sliding.after),
+    },
+    unfold: (y) => {
+      const made = [y.dims[0]!, ...groups.flatMap((axes, i) => (axes.length === 1 ? [y.dims[i + 1]!] : axes.map((d) => sizes[d]!)))]
+      return node.emit('reshape', [y], { dims: made }, made)
+    },
   }
 }
 

@@ -126,6 +126,17 @@ class Inception(nn.Module):
         return s.fc(torch.flatten(F.adaptive_avg_pool2d(x, (1, 1)), 1))
 
 
+class Alex(nn.Module):
+    """alexnet: local response normalization, which PyTorch writes out; a window of an even number has no middle, and stays arithmetic."""
+    def __init__(s):
+        super().__init__()
+        s.a, s.b, s.fc = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 6, 3, groups=2), nn.Linear(24, 3)
+        s.odd, s.even = nn.LocalResponseNorm(5, alpha=0.5, beta=0.75, k=2.0), nn.LocalResponseNorm(4, alpha=0.3, beta=0.5)
+    def forward(s, x):
+        x = F.max_pool2d(s.odd(F.relu(s.a(x))), 2, 2, ceil_mode=True)
+        return s.fc(torch.flatten(s.even(F.relu(s.b(x))), 1))
+
+
 # name: net, input size, opset, folded, gradients
 NETS = {
     'residual': (Residual, 16, 13, False, True),
@@ -139,6 +150,7 @@ NETS = {
     'unet': (UNet, 8, 11, False, True),
     'norms': (Norms, 8, 16, False, False),
     'inception': (Inception, 6, 13, True, False),
+    'alex': (Alex, 9, 13, False, True),
 }
 
 
