@@ -67,7 +67,7 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done
       const message = error.code === 'commander.unknownCommand' || error.code === 'commander.help' ? unknownVerb(argv)
-        : usage.join('').trim().replace(/^error: /, '')
+        : usage.join('').trim().replace(/^error: /, '') + (error.code === 'commander.unknownOption' ? whereItIsSaid(error.message) : '')
       return fail(screen, { kind: 'usage', message })
     }
     return fail(screen, { kind: 'thrown', error })
@@ -85,6 +85,45 @@ function refuseTwice(command: Command): void {
       before = value
     })
   }
+}
+
+/** Options of other tools, by what is said for them here. */
+const SAID_ELSEWHERE: readonly (readonly [said: string, names: readonly string[]])[] = [
+  [
+    'this is said in the file, in its train block: train { solver sgd(lr: 0.1, momentum: 0.9) } (`fusenet help solvers`, `fusenet help schedules`)',
+    [
+      'lr',
+      'learning-rate',
+      'rate',
+      'optimizer',
+      'solver',
+      'momentum',
+      'weight-decay',
+      'wd',
+      'decay',
+      'scheduler',
+      'schedule',
+      'lr-policy',
+      'clip',
+      'accumulate',
+    ],
+  ],
+  ['samples at a time are --batch', ['batch-size', 'bs', 'batchsize', 'minibatch']],
+  ['where it runs is --device webgpu or --device wasm', ['gpu', 'cpu', 'cuda']],
+  ['parameters to begin with are --weights, a training to go on with is --resume', [
+    'checkpoint',
+    'ckpt',
+    'pretrained',
+    'load',
+    'continue',
+  ]],
+]
+
+/** Where that is said which an unknown option was meant for; empty where that is not known. */
+function whereItIsSaid(message: string): string {
+  const name = /'--?([^'=]+)/.exec(message)?.[1]?.toLowerCase()
+  const found = SAID_ELSEWHERE.find(([, names]) => names.includes(name!))
+  return found ? `; ${found[0]}` : ''
 }
 
 /** The verb that is none, and what was likely meant: another one, or a file that something is to be done with. */

@@ -65,7 +65,8 @@ export async function writeModule(
   await replaceFiles(written)
   return {
     files: [...written.keys()].reverse().map((name) => basename(name)),
-    bytes: [...written.values()].reduce((sum, data) => sum + Buffer.byteLength(data), 0),
+    // Types are for editors: no page fetches them.
+    bytes: [...written].reduce((sum, [name, data]) => sum + (name === typesOf(file) ? 0 : Buffer.byteLength(data)), 0),
   }
 }
 

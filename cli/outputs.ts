@@ -4,7 +4,7 @@ import { InputError } from '../bundle/errors.ts'
 import { withFile } from '../runtime/loading/file-error.ts'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { throughLinks, tryFile } from '../runtime/loading/node/files.ts'
-import { TYPES_FILE } from '../runtime/loading/node/write-bundle.ts'
+import { checkPlace, TYPES_FILE } from '../runtime/loading/node/write-bundle.ts'
 import { UsageError } from './exit.ts'
 import { kindOf } from './files.ts'
 
@@ -32,6 +32,24 @@ export async function checkOutput(file: string, kind: OutputKind, inputs: readon
   await refuseInputs(file, inputs)
   await refuseOthers(file, kind)
   await tryFile(file)
+}
+
+/** Names that files of these formats have, and what writes them. */
+const FILES_OF_OTHERS: readonly (readonly [ending: RegExp, instead: string])[] = [
+  [/\.m?js$/i, 'one ES module is what fusenet compile --format esm writes'],
+  [/\.safetensors$/i, `its weights are the file ${WEIGHTS_FILE} in it`],
+  [/\.(onnx|prototxt|caffemodel|pth?)$/i, 'other formats are what fusenet export writes of it'],
+  [/\.(net|json|csv|npy|npz|svg|zip|wasm|wgsl|d\.ts)$/i, 'name it without the ending'],
+]
+
+/**
+ * Refuses, before any work is done, a place that a bundle must not be written to: that of `checkPlace`, and a name by which another kind
+ * of file was meant, unless such a folder is there. Throws UsageError and InputError.
+ */
+export async function checkBundlePlace(folder: string): Promise<void> {
+  const other = FILES_OF_OTHERS.find(([ending]) => ending.test(folder))
+  if (other && await kindOf(folder) !== 'folder') throw new UsageError(`-o ${folder}: a bundle is a folder; ${other[1]}`)
+  await checkPlace(folder)
 }
 
 /** Throws InputError for a file that the command reads, by whatever name. */

@@ -7,7 +7,8 @@ import { missingProgram } from '../../bundle/programs.ts'
 import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { StoredManifest } from '../../bundle/stored.ts'
-import { checkPlace, writeBundle } from '../../runtime/loading/node/write-bundle.ts'
+import { writeBundle } from '../../runtime/loading/node/write-bundle.ts'
+import { checkBundlePlace } from '../outputs.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
@@ -57,7 +58,7 @@ export const compile: Verb = {
     const targets = listed && [...new Set([...listed, ...(options['storage'] === 'f16' ? [HALF_PLAN] : [])])]
     if (options['wide'] === true && targets && !targets.includes(WASM))
       throw new UsageError(`--wide is for ${WASM}, which --targets ${targets.join(',')} leaves out`)
-    await (asModule ? checkModule(output, readFrom(args[0]!, options, []), weightsBeside) : checkPlace(output))
+    await (asModule ? checkModule(output, readFrom(args[0]!, options, []), weightsBeside) : checkBundlePlace(output))
     const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
     const net = await netOptions(options, screen)
     let match: WeightsMatch | undefined

@@ -7,7 +7,7 @@ import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { trainingProgram } from '../../bundle/programs.ts'
 import { tryFolder } from '../../runtime/loading/node/files.ts'
 import { sayHolder, takeLock } from '../../runtime/loading/node/lock.ts'
-import { checkPlace } from '../../runtime/loading/node/write-bundle.ts'
+import { checkBundlePlace } from '../outputs.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
 import { deviceOf, withDevice } from '../devices.ts'
@@ -40,7 +40,7 @@ export const train: Verb = {
     if (resumed) sayFound(resumed, screen)
     const chosen = resumed ? goOn(resumed, given) : given
 
-    if (chosen.output !== undefined) await checkPlace(chosen.output)
+    if (chosen.output !== undefined) await checkBundlePlace(chosen.output)
     const net = await netOptions(options, screen)
     const partial = net.partial && {
       ...net.partial,
@@ -73,7 +73,7 @@ export const train: Verb = {
     // Places are tried before the work that ends in them.
     const output = choices.output ?? `out/${manifest.name}`
     if (choices.output === undefined) {
-      await checkPlace(output)
+      await checkBundlePlace(output)
       if (!screen.json)
         screen.note(
           `the bundle goes to ${output}${

@@ -5,7 +5,8 @@ import type { Device } from '../../bundle/device.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { Bundle } from '../../bundle/format.ts'
 import { planFor } from '../../bundle/plans.ts'
-import { checkPlace, writeBundle } from '../../runtime/loading/node/write-bundle.ts'
+import { writeBundle } from '../../runtime/loading/node/write-bundle.ts'
+import { checkBundlePlace } from '../outputs.ts'
 import { netOptions, readNet } from '../bundles.ts'
 import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
 import type { Lowering, NetSource } from '../net-source.ts'
@@ -44,7 +45,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
   async run({ args, options, screen }) {
     const file = args[0]!
     const output = options['output'] as string | undefined
-    if (output !== undefined) await checkPlace(output)
+    if (output !== undefined) await checkBundlePlace(output)
     const cacheFile = (options['cache'] as string | undefined) ?? defaultCache(screen)
     await readCache(cacheFile) // Refused before any work is done, if it is something else.
     // As it is compiled by itself, whatever the cache holds; wide kernels are made of the same schedules.

@@ -9,7 +9,7 @@ import { initialValues } from '../../../runtime/initializers.ts'
 import { tryFolder } from '../../../runtime/loading/node/files.ts'
 import { sayHolder, takeLock } from '../../../runtime/loading/node/lock.ts'
 import { findPackage } from '../../../runtime/loading/node/package.ts'
-import { checkPlace } from '../../../runtime/loading/node/write-bundle.ts'
+import { checkBundlePlace } from '../../outputs.ts'
 import { writeBundle } from '../../../runtime/node.ts'
 import { loadBundle, netOptions } from '../../bundles.ts'
 import { EXIT } from '../../exit.ts'
@@ -67,7 +67,7 @@ export async function trainOnTorch(
     throw new InputError(`${file} has no train block: write at least \`train { batch 32  solver sgd(lr: 0.05, momentum: 0.9) }\``)
   if (resumed) checkText(file, manifest, resumed, chosen)
   const output = chosen.output ?? `out/${manifest.name}`
-  await checkPlace(output)
+  await checkBundlePlace(output)
   if (given.output === undefined && !screen.json) screen.note(`the bundle goes to ${output} (-o names another place)`)
   await tryFolder(snapshotDir ?? resumed?.place ?? `${output}.snapshots`)
   const lock = await takeLock(`${output}.lock`)
