@@ -209,7 +209,7 @@ function readPacked(
 }
 
 /** Sets what will be summed up in memory to zero. */
-const zeroStage = (e: Equation, grid: readonly Axis[]): Stage =>
+export const zeroStage = (e: Equation, grid: readonly Axis[]): Stage =>
   pointStage(flattenAxes({ ...e, stores: e.stores.map((s) => ({ ...s, value: constant(0) })) }, grid), grid)
 
 /** Loops of a task, outermost first: the broadcast axis, others, the outer axis of the vectors, vectors. */

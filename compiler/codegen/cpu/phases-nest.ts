@@ -6,11 +6,12 @@ import { divisors } from '../../ir/divisors.ts'
 import { elementsPerSample, type Tensor } from '../../ir/tensor.ts'
 import { replaceNode, substitute } from '../../ir/rewrite.ts'
 import { batchReduction, isTransposed, largestLoad, mainOf, needsPacking, tileSchedule } from './contraction.ts'
-import { describe, keptFrom, loopsOf, type Packed, packStage, tileOf, zeroedOf } from './contraction-nest.ts'
+import { describe, keptFrom, loopsOf, type Packed, packStage, tileOf, zeroedOf, zeroStage } from './contraction-nest.ts'
 import { CPU, pointsOf } from './cost-model.ts'
 import { type LoopNest, type Stage, vectorLoops } from './loop-nest.ts'
 import { type MicroTile, rankTiles } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
+import { epilogueStages, fillStage, hasEpilogue, mayFill } from './phases-epilogue.ts'
 import { type Phase, phasesOf, shareFactor, stridesOf } from './phases.ts'
 import { type AxisFinder, AxisNames, type ContractionTile, type FactorName, fits, otherFactor, type PhasesSchedule } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -100,6 +101,8 @@ const isMap = (axes: readonly Axis[], a: Axis): boolean => axes.indexOf(a) >= ax
 
 interface PhasesPlan {
   readonly task: TaskGrid
+  /** Whether phases store bare sums: see `hasEpilogue`. */
+  readonly epilogue: boolean
   readonly pack: Packed | undefined
   readonly phases: readonly PlannedPhase[]
 }
@@ -128,6 +131,7 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
   const shared = packsInput ? shareFactor(phases, [...strides.keys()], input) : undefined
   const made = shared && packFactor('staged', shared.whole, fixed, shared.windows.at(-1)!)
   if (packsInput && (!made || elementsPerSample(made.into.shape) > CPU.mostPack)) return undefined
+  const epilogue = hasEpilogue(task.equation, [...strides.keys()])
   const planned: PlannedPhase[] = []
   for (const [i, phase] of phases.entries()) {
     const given = schedule.tiles[i]!
@@ -161,28 +165,30 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
     const sum = reductionOf(phase.main.combine, phase.main.axes, value)
     const equation = {
       ...phase.equation,
-      stores: phase.equation.stores.map((s) => ({ ...s, value: replaceNode(s.value, phase.main!, sum) })),
+      stores: phase.equation.stores.map((s) => ({ ...s, value: epilogue ? sum : replaceNode(s.value, phase.main!, sum) })),
     }
     planned.push({ equation, tile, unroll: new Map(finder.findSizes(given.unroll)), packed })
   }
-  return { task, pack: made && { ...made, of: shared.whole, transposed: false }, phases: planned }
+  return { task, epilogue, pack: made && { ...made, of: shared.whole, transposed: false }, phases: planned }
 }
 
 /** The loop nest of a schedule: the input is packed once, then phase after phase is multiplied. Throws ScheduleMismatch. */
 export function phasesNest(c: Contraction, schedule: PhasesSchedule): LoopNest {
   const plan = planPhases(c, schedule)
   fits(plan, 'a factor cannot be packed')
-  const { task, pack, phases } = plan
+  const { task, epilogue, pack, phases } = plan
   const fixed = new Set(task.grid)
   const packs = [...(pack ? [pack] : []), ...phases.flatMap((p) => p.packed)]
   const scratch: Tensor[] = packs.map(({ into }) => into)
+  const isFilled = phases.some((p) => !p.tile) && mayFill(task.equation)
   const tiles = phases.flatMap(({ equation, tile }) => (tile ? [describe(tile, [], mainOf(equation).axes)] : []))
   return {
     grid: task.grid,
     stages: [
       ...packs.map((p) => ({ ...packStage(p, fixed), ...keptFrom(p.of, task) })),
-      ...phases.map((p) => phaseStage(p, task)),
-      ...c.equation.sides.map((side) => statisticsStage(side, task.equation, task)),
+      ...(isFilled ? [epilogue ? zeroStage(task.equation, task.grid) : fillStage(task)] : []),
+      ...phases.filter((p) => p.tile || !isFilled).map((p) => phaseStage(p, task)),
+      ...(epilogue ? epilogueStages(task) : c.equation.sides.map((side) => statisticsStage(side, task.equation, task))),
     ],
     scratch,
     ...zeroedOf(packs, fixed),

@@ -1,6 +1,7 @@
 import { divisors } from '../../../ir/divisors.ts'
 import { type Axis } from '../../../ir/affine.ts'
-import { reads, writes, type Equation } from '../../../ir/equation.ts'
+import type { Equation } from '../../../ir/equation.ts'
+import { mayOverlap } from '../contraction.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
 import { type LoopNest, scalarLoops, type StageGroup } from '../loop-nest.ts'
 import type { Tensor } from '../../../ir/tensor.ts'
@@ -138,9 +139,6 @@ export function preparedTiling(
   if (even && (mayOverlap(e) || !even.overlaps)) return even
   return [row, column].every((a) => endsInZeros(main.body[input], a)) ? paddedTiling(m, height, width) : undefined
 }
-
-/** Whether tiles may overlap: what updates in place must not be computed twice. */
-export const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
 
 /** Transformed elements of a task of so many rows. */
 function taskElements({ filterSize, channels, row }: Convolution, { m, down, across }: Tiling, rows: number): number {
