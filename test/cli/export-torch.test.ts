@@ -57,7 +57,14 @@ test('writes over no folder of others, takes no options of other formats, and te
   writeFileSync(join(other, 'net.py'), 'x')
   expect(await fusenet(['export', file, '--to', 'torch', '-o', other]))
     .toMatchObject({ code: 1, err: expect.stringContaining('fusenet did not write it: name another folder') })
-  expect(await fusenet(['export', file, '--to', 'torch', '-o', file])).toMatchObject({ code: 1, err: expect.stringContaining('is a file') })
+  const plain = join(folder, 'plain')
+  writeFileSync(plain, '')
+  expect(await fusenet(['export', file, '--to', 'torch', '-o', plain])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('is a file'),
+  })
+  expect(await fusenet(['export', file, '--to', 'torch', '-o', file]))
+    .toMatchObject({ code: 2, err: expect.stringContaining('.net ends the name of a file') })
   for (const option of [['--fold'], ['--opset', '17'], ['--batch', '2']])
     expect(await fusenet(['export', file, '--to', 'torch', '-o', join(folder, 'no'), ...option])).toMatchObject({ code: 2 })
   expect(await fusenet(['export', file, '--to', 'torch', '-o', ''])).toMatchObject({ code: 2 })

@@ -85,8 +85,9 @@ test.each([
   [['-o', 'net.onnx', '--opset', '7'], /opsets 13 to 23/],
   [['-o', 'net.onnx', '--batch', '2'], /--batch goes with --to caffe/],
   [['--to', 'caffe', '-o', 'net.onnx'], /a net of Caffe ends in .prototxt/],
+  [['--to', 'caffe', '--to', 'onnx', '-o', 'net.onnx'], /--to is given twice: caffe and onnx/],
 ])('refuses %j', async (options, message) => {
-  const said = await fusenet(['export', file, '--to', 'onnx', ...options])
+  const said = await fusenet(['export', file, ...(options.includes('--to') ? [] : ['--to', 'onnx']), ...options])
   expect(said.code).toBe(2)
   expect(said.err).toMatch(message)
 })

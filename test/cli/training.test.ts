@@ -38,7 +38,8 @@ const writeData = async (place: string, add = 0): Promise<void> => {
     await writeFile(join(place, `${name}-labels-idx1-ubyte`), idx([count], bytes(count).map((b) => b % 3)))
   }
 }
-const train = (...argv: string[]): Promise<Said> => fusenet(['train', ...argv, '--device', 'wasm', '--threads', '1', '--json'])
+const train = (...argv: string[]): Promise<Said> =>
+  fusenet(['train', ...argv, '--device', 'wasm', ...(argv.includes('--threads') ? [] : ['--threads', '1']), '--json'])
 const stopAt = (step: number, ...argv: string[]): Promise<Said> =>
   fusenet(['train', ...argv, '--device', 'wasm', '--threads', '1', '--json'], { interruptAt: new RegExp(`"step":${step},`) })
 const events = (said: Said, kind: string): any[] => lines(said).filter((line) => line.event === kind)
@@ -419,9 +420,10 @@ describe('places', () => {
   test.each([
     ['a snapshot folder that is a file', ['--snapshot-dir', 't.net'], /t.net cannot be written: a part of it is a file/],
     ['a bundle below a file', ['-o', 't.net/x'], /cannot be written|is a file/],
-    ['a bundle that is a file', ['-o', 't.net'], /t.net is a file/],
+    ['a bundle that is a file', ['-o', 'plain'], /plain is a file/],
     ['no folder can be there', ['-o', '/proc/x'], /\/proc\/x cannot be written/],
   ])('%s is told before the training', async (_, argv, says) => {
+    await writeFile('plain', '')
     const said = await train('t.net', ...argv)
     expect(said.code).toBe(1)
     expect(json(said).error.message).toMatch(says)
