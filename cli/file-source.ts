@@ -51,7 +51,8 @@ export function fileSource(path: string): FileSource {
  * out of it or to nothing.
  */
 export function filesBeside(model: string, opened: (source: FileSource) => void): (path: string) => ByteSource {
-  const folder = realpathSync(dirname(model))
+  // The system's own: Node 20's takes links for folders once a pipe was looked at.
+  const folder = realpathSync.native(dirname(model))
   return (path) => {
     const refuse = (what: string, mend?: string): ImportError =>
       new ImportError([{ where: basename(model), what, ...(mend !== undefined && { mend }) }])
@@ -65,7 +66,7 @@ export function filesBeside(model: string, opened: (source: FileSource) => void)
     if (!isWithin(file)) throw refuse(`it names the file ${JSON.stringify(path)}: only files below the model's folder are read`)
     if (!statSync(file, { throwIfNoEntry: false }))
       throw refuse(`it needs the file ${path}, which is not beside it`, 'fetch that file too, and keep the two together under their names')
-    if (!isWithin(realpathSync(file))) throw refuse(`${path} is a link out of the model's folder, which is not followed`)
+    if (!isWithin(realpathSync.native(file))) throw refuse(`${path} is a link out of the model's folder, which is not followed`)
     const source = fileSource(file)
     opened(source)
     return source

@@ -38,7 +38,8 @@ function isHeldByNohup(): boolean {
   if (process.platform === 'win32') return false
   if (/(^|\/)nohup$/.test(process.env['_'] ?? '')) return true
   try {
-    if (isatty(0) || !fstatSync(0).isCharacterDevice()) return false
+    // In numbers of 64 bits: Node 20's realpath, by which it finds packages through links, takes the others of a pipe for those of a folder.
+    if (isatty(0) || !fstatSync(0, { bigint: true }).isCharacterDevice()) return false
     readSync(0, new Uint8Array(1), 0, 1, null)
     return false
   } catch (error) {
