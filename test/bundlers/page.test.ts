@@ -13,6 +13,7 @@ describe.runIf(chromiumRunsHere)('the page of the template', () => {
   let opened: Opened
   let text: string
   const status = (): Promise<string> => opened.page.evaluate(`document.querySelector('output').value`) as Promise<string>
+  const taken = (): number => opened.console.filter((line) => /spirals changed: \d+ parameters kept/.test(line)).length
   const says = (what: RegExp) => expect.poll(status, { timeout: 60_000 }).toMatch(what)
 
   beforeAll(async () => {
@@ -54,8 +55,11 @@ describe.runIf(chromiumRunsHere)('the page of the template', () => {
     expect(await overlay.evaluate((element: any) => element.shadowRoot.textContent)).toMatch(
       /did you mean `fc`[^]*spirals\.net:7:22[^]*\^\^\^ here/,
     )
+    const before = taken()
     page.write('src/spirals.net', text)
     await opened.page.waitForSelector('vite-error-overlay', { state: 'detached' })
+    // Both of the page's nets follow before the next change, which would be taken over together with this one.
+    await expect.poll(taken, { timeout: 60_000 }).toBe(before + 2)
     expect(await opened.page.evaluate('globalThis.samePage')).toBe(true)
     // The browser's own word on the module that had a mistake.
     expect(opened.errors.filter((error) => !/spirals\.net\?.*: 500$/.test(error))).toEqual([])
