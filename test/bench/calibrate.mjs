@@ -5,12 +5,12 @@
  * estimates are from times: of the nets that they were fitted to, of the others, and of the others by the prices that the compiler has.
  * Times are those of the process' threads: others on the machine disturb them less.
  */
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { gaussian, labels } from './random.mjs'
 import { randomNet } from './zoo/random-nets.mjs'
 
-const { values: options } = parseArgs({
+const { values: options, count } = readArguments(import.meta.url, {
   options: {
     nets: { type: 'string', default: '24' },
     from: { type: 'string', default: '100' },
@@ -58,8 +58,8 @@ const cpu = () => {
 }
 const fitted = []
 const checked = []
-for (let i = 0; i < Number(options.nets); i++) {
-  const net = randomNet(Number(options.from) + i)
+for (let i = 0; i < count('nets'); i++) {
+  const net = randomNet(count('from') + i)
   // Families come in turn, eight of them: whole rounds are fitted to, and checked.
   const list = Math.floor(i / 8) % 2 === 0 ? fitted : checked
   for (const style of ['merged', 'split']) list.push(...await measure(net, style))
@@ -103,7 +103,7 @@ async function measure({ name, text, batch }, style) {
   for (const start = wall(); wall() - start < 300;) await (await executor.execute('train', inputs)).values
   const scalars = scalarsAt(bundle.manifest.train, 0, 1, 0)
   let best
-  for (let i = 0, start = wall(); i < Number(options.turns) && (i < 3 || wall() - start < 1000 * Number(options.seconds)); i++) {
+  for (let i = 0, start = wall(); i < count('turns') && (i < 3 || wall() - start < 1000 * count('seconds')); i++) {
     performance.now = cpu
     const times = await executor.enqueue(async () => executor.session.profile('train', scalars))
     performance.now = wall

@@ -15,15 +15,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 import { compareResults } from './compare.mjs'
 import { median } from './measure.mjs'
 import { toNetText } from './net-text.mjs'
 import { gaussian, labels } from './random.mjs'
 import { WORKLOADS, prepareWorkload } from './workloads.mjs'
 
-const { values: options, positionals: nets } = parseArgs({
-  allowPositionals: true,
+const { values: options, positionals: nets, count, refuse } = readArguments(import.meta.url, {
+  positionals: true,
   options: {
     before: { type: 'string' },
     /** infer, train, gradients; default: what the workload runs, of a file all that it has. */
@@ -36,23 +36,12 @@ const { values: options, positionals: nets } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-if (options.before === undefined || nets.length === 0) {
-  process.stderr.write('node test/bench/compare-builds.mjs NET... --before FOLDER: see the head of the file\n')
-  process.exit(2)
-}
-if (options.wide !== undefined && !['this', 'both'].includes(options.wide)) {
-  process.stderr.write(`--wide ${options.wide}: this or both is wanted\n`)
-  process.exit(2)
-}
-if (!existsSync(`${options.before}/dist/runtime/index.js`)) {
-  process.stderr.write(`--before ${options.before}: there is no build in its dist/\n`)
-  process.exit(2)
-}
+if (options.before === undefined) refuse('--before FOLDER: the build to compare with')
+if (nets.length === 0) refuse('name a workload or a .net file')
+if (options.wide !== undefined && !['this', 'both'].includes(options.wide)) refuse(`--wide ${options.wide}: this or both is wanted`)
+if (!existsSync(`${options.before}/dist/runtime/index.js`)) refuse(`--before ${options.before}: there is no build in its dist/`)
 const unknown = nets.find((net) => !WORKLOADS[net] && !existsSync(net))
-if (unknown !== undefined) {
-  process.stderr.write(`${unknown} is no file and none of ${Object.keys(WORKLOADS).join(', ')}\n`)
-  process.exit(2)
-}
+if (unknown !== undefined) refuse(`${unknown} is no file and none of ${Object.keys(WORKLOADS).join(', ')}`)
 
 const builds = []
 for (const root of [resolve(options.before), fileURLToPath(new URL('../..', import.meta.url))])
@@ -73,20 +62,18 @@ process.exit(report.some((row) => row.wrong) ? 1 : 0)
 async function load(root, wide) {
   const module = (path) => import(pathToFileURL(`${root}/dist/${path}`))
   const [{ compile }, { open, wasm }] = [await module('compiler/index.js'), await module('runtime/index.js')]
-  if (wide && !(await module('runtime/wasm/wide.js')).isWide()) {
-    process.stderr.write('--wide: there are no vectors of twice the width here; Node from 24 on has them on x86-64\n')
-    process.exit(2)
-  }
+  if (wide && !(await module('runtime/wasm/wide.js')).isWide())
+    refuse('--wide: there are no vectors of twice the width here; Node from 24 on has them on x86-64')
   return {
     compile: (text, how) => compile(text, { ...how, ...(wide && { wide }) }),
     open,
-    device: await wasm({ threads: Number(options.threads) }),
+    device: await wasm({ threads: count('threads') }),
   }
 }
 
 /** A net's text, its style, its batch (undefined: what the file says), the programs to compare and, of a workload, its parameters. */
 function describe(name) {
-  const batch = options.batch === undefined ? WORKLOADS[name]?.fullBatch : Number(options.batch)
+  const batch = options.batch === undefined ? WORKLOADS[name]?.fullBatch : count('batch')
   const asked = options.programs?.split(',')
   if (WORKLOADS[name]) {
     const workload = prepareWorkload(name, { batch })
@@ -120,11 +107,11 @@ async function compareBuilds({ name, text, style, batch, programs: _, parameters
   await new Promise((resolve) => setTimeout(resolve, 300))
 
   const times = subjects.map(() => [])
-  const end = performance.now() + 1000 * Number(options.seconds)
+  const end = performance.now() + 1000 * count('seconds')
   for (let turn = 0; turn < 6 || performance.now() < end; turn++) {
     for (const i of turn % 2 ? [1, 0] : [0, 1]) {
       // Threads of the other may still spin; and after a wait the first run pays for a cold cache, as runs of a page do not.
-      if (Number(options.threads) > 1) await new Promise((resolve) => setTimeout(resolve, 5))
+      if (count('threads') > 1) await new Promise((resolve) => setTimeout(resolve, 5))
       times[i].push(...(await repeat(subjects[i].run, 5, 2)))
     }
   }

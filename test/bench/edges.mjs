@@ -5,13 +5,13 @@
  * the fusions that were slower than passes of their own (`--all`: all), and how far estimates are off.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { randomNet } from './zoo/random-nets.mjs'
 import { readZooNet, ZOO } from './zoo/list.mjs'
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
+const { values: options, positionals, count, refuse } = readArguments(import.meta.url, {
+  positionals: true,
   options: {
     program: { type: 'string', default: 'train' },
     batch: { type: 'string' },
@@ -22,6 +22,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
+if (positionals.length === 0) refuse('name a net')
 const load = (file) => import(new URL(file, dist))
 const [{ compileFor }, { TARGETS }, { CpuScheduler }, { kernelKey }, { oneKernel, OneKernel }] = await Promise.all([
   'compiler/compile.js',
@@ -50,12 +51,13 @@ process.exit(0)
 function netOf(name) {
   if (existsSync(name)) return { name, text: readFileSync(name, 'utf8'), batch: 16 }
   const known = ZOO.find((net) => net.name === name)
+  if (!known && !/^(?:.*-)?\d+$/.test(name)) refuse(`${name} is no file, no seed, and none of ${ZOO.map((net) => net.name).join(', ')}`)
   return known ? readZooNet(known) : randomNet(Number(name.replace(/^.*-/, '')))
 }
 
 /** Every fusion of a net that the rules allowed: `{ net, what, joinedUs, apartUs, estimate }`, microseconds of a batch. */
 async function measure({ name, text, batch: own }) {
-  const batch = options.batch ? Number(options.batch) : own
+  const batch = options.batch ? count('batch') : own
   const edges = new Map()
   const price = (joined, plain, passes) => {
     const estimate = wasm.price(joined, plain, passes)
@@ -105,7 +107,7 @@ async function kernelsUs(equations, context) {
       for (const start = wall(); wall() - start < 50;) await one.time()
     }
     performance.now = cpu
-    for (let i = 0, start = wall(); i < Number(options.turns) || (i < 200 && wall() - start < 100); i++)
+    for (let i = 0, start = wall(); i < count('turns') || (i < 200 && wall() - start < 100); i++)
       for (const kernel of kernels) kernel.best = Math.min(kernel.best, await kernel.one.time(), await kernel.one.time())
     return kernels.map(({ best }) => best * 1000)
   } finally {
@@ -116,7 +118,7 @@ async function kernelsUs(equations, context) {
 
 function report(list) {
   const apart = (r) => r.plainUs + r.passUs
-  const shown = list.filter((r) => options.all || (r.joinedUs > 1.02 * apart(r) && r.joinedUs - apart(r) > Number(options.least)))
+  const shown = list.filter((r) => options.all || (r.joinedUs > 1.02 * apart(r) && r.joinedUs - apart(r) > count('least')))
   for (const r of shown.sort((a, b) => b.joinedUs - apart(b) - a.joinedUs + apart(a))) {
     const us = (x) => x.toFixed(0)
     const e = r.estimate

@@ -4,12 +4,12 @@
  * accuracy at the end. It tests on all test images, every so many steps; while it tests, the clock stands.
  */
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { median } from './measure.mjs'
 import { Table } from './table.mjs'
 
-const { values: options } = parseArgs({
+const { values: options, count } = readArguments(import.meta.url, {
   options: {
     device: { type: 'string', default: 'wasm' },
     threads: { type: 'string', default: '1' },
@@ -24,14 +24,14 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-const goal = Number(options.goal)
-const length = options.steps ? { steps: Number(options.steps) } : { epochs: Number(options.epochs) }
+const goal = count('goal')
+const length = options.steps ? { steps: count('steps') } : { epochs: count('epochs') }
 
 const [{ compile }, { open }, { loadDataset }, { planFor }] = await Promise.all(
   ['compiler/index.js', 'runtime/index.js', 'runtime/node.js', 'bundle/plans.js'].map((file) => import(new URL(file, dist))),
 )
 const text = readFileSync(new URL('../../samples/mnist.net', import.meta.url), 'utf8')
-const device = await openDevice(options.device, { threads: Number(options.threads), adapter: options.adapter })
+const device = await openDevice(options.device, { threads: count('threads'), adapter: options.adapter })
 // The file says when it wants a test, so that nothing is under way then.
 const bundle = compile(text.replace(/^train \{$/m, `train {\n  test every ${options.every} steps`), { targets: [planFor(device)] })
 const [train, test] = await Promise.all([loadDataset('mnist'), loadDataset('mnist', { split: 'test' })])
@@ -40,7 +40,7 @@ const seconds = (s) => (s === undefined ? '-' : `${s.toFixed(1)} s`)
 const percent = (x) => `${(100 * x).toFixed(2)} %`
 
 const runs = []
-for (let seed = 1; seed <= Number(options.seeds); seed++) runs.push(await trainFrom(seed))
+for (let seed = 1; seed <= count('seeds'); seed++) runs.push(await trainFrom(seed))
 device.close()
 
 if (options.json) console.log(JSON.stringify({ device: device.name, description: device.description, goal, runs }, null, 2))

@@ -3,8 +3,8 @@
  * [--repeat N] [--no-wide] [--json]: where the time of one program goes, dispatch by dispatch: the shortest of N runs, what it computes and
  * moves in a second, its share. FLOPs and bytes are the plan's own count: of the convolution itself, where Winograd does less.
  */
-import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { existsSync, readFileSync } from 'node:fs'
+import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { PROGRAMS_OF } from './fusenet.mjs'
 import { median } from './measure.mjs'
@@ -13,9 +13,8 @@ import { gaussian, labels } from './random.mjs'
 import { WORKLOADS, prepareWorkload } from './workloads.mjs'
 import { Table } from './table.mjs'
 
-const { values: options, positionals: [what] } = parseArgs({
-  allowPositionals: true,
-  allowNegative: true,
+const { values: options, positionals: [what], refuse, count } = readArguments(import.meta.url, {
+  positionals: true,
   options: {
     device: { type: 'string', default: 'wasm' },
     threads: { type: 'string', default: '1' },
@@ -31,11 +30,9 @@ const { values: options, positionals: [what] } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-if (!what) {
-  process.stderr.write(`name a file or one of ${Object.keys(WORKLOADS).join(', ')}\n`)
-  process.exit(2)
-}
-const threads = Number(options.threads)
+if (!what || !(WORKLOADS[what] || existsSync(what)))
+  refuse(`${what ? `${what} is no file and none of` : 'name a file or one of'} ${Object.keys(WORKLOADS).join(', ')}`)
+const threads = count('threads')
 const [{ compile }, { open }, { LocalNet }, { planFor }, { scalarsAt }, { isWide }] = await Promise.all(
   ['compiler/index.js', 'runtime/index.js', 'runtime/net.js', 'bundle/plans.js', 'bundle/learning-rate.js', 'runtime/wasm/wide.js'].map((
     file,
@@ -43,7 +40,7 @@ const [{ compile }, { open }, { LocalNet }, { planFor }, { scalarsAt }, { isWide
 )
 
 const workload = WORKLOADS[what]
-const batch = options.batch ? Number(options.batch) : workload?.fullBatch
+const batch = options.batch ? count('batch') : workload?.fullBatch
 const wide = options.device === 'wasm' && options.wide && isWide()
 const device = await openDevice(options.device, { threads, adapter: options.adapter })
 const asked = options.program ?? (workload && PROGRAMS_OF[workload.mode].at(-1))
@@ -70,7 +67,7 @@ for (const start = performance.now(); runs.length < 3 || performance.now() - sta
 }
 const scalars = scalarsAt(bundle.manifest.train, 0, 1, net.rateAt(0))
 const samples = []
-for (let i = 0; i < Number(options.repeat); i++)
+for (let i = 0; i < count('repeat'); i++)
   samples.push(await executor.enqueue(async () => executor.session.profile?.(program, scalars)))
 if (!samples.every(Boolean)) {
   process.stderr.write(`${device.description} cannot tell the time of a dispatch\n`)

@@ -3,19 +3,21 @@
  * memory, so no server and no device are needed.
  *   node test/bench/requests.mjs [FILE.net ...] [--dist FOLDER]    (default: mnist and mobilenet_v2; a build of another version beside this one)
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { readArguments } from './arguments.mjs'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const { values, positionals, refuse } = readArguments(import.meta.url, {
+  positionals: true,
   options: { dist: { type: 'string', default: 'dist' }, json: { type: 'boolean' } },
 })
 const from = (file) => import(pathToFileURL(resolve(values.dist, file)).href)
 const [{ compile }, { bundleFiles, open }] = await Promise.all([from('compiler/index.js'), from('runtime/index.js')])
 const nets = positionals.length > 0 ? positionals : ['samples/mnist.net', 'samples/mobilenet_v2.net']
+const absent = nets.find((net) => !existsSync(net))
+if (absent !== undefined) refuse(`there is no file ${absent}`)
 
 const rows = []
 for (const net of nets) {

@@ -5,7 +5,7 @@
  * competitors take turns, one measurement each (A B C A B C ...), so that whatever else the machine does falls on all of them.
  */
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 import { environment } from './adapter.mjs'
 import { groupsOf, measure } from './measure.mjs'
 import { drawRatios, drawTable, ratiosOf } from './report.mjs'
@@ -48,9 +48,9 @@ Options:
 
 const PEERS = ['fusenet-narrow', 'jax', 'tfjs', 'ort', 'ort-node', 'torch', 'torch-compile']
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  allowNegative: true,
+const { values: options, positionals, count, refuse } = readArguments(import.meta.url, {
+  usage: USAGE,
+  positionals: true,
   options: {
     backend: { type: 'string', default: 'webgpu' },
     threads: { type: 'string', default: '1' },
@@ -66,15 +66,10 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
     tolerance: { type: 'string', default: '1e-3' },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 })
 const log = (text) => process.stderr.write(`${text}\n`)
 
-if (options.help) {
-  console.log(USAGE)
-  process.exit(0)
-}
 const { backend } = options
 const defaults = DEFAULTS[backend]
 const names = positionals.length > 0 ? positionals : defaults?.workloads
@@ -84,20 +79,17 @@ const mistake = !defaults ? `unknown backend ${backend}: webgpu or wasm`
   : names.some((name) => !WORKLOADS[name]) ? `unknown workload ${names.find((name) => !WORKLOADS[name])}`
   : peers.some((name) => !PEERS.includes(name)) ? `unknown peer ${peers.find((name) => !PEERS.includes(name))}`
   : !threads.every((t) => Number.isSafeInteger(t) && t > 0) ? `--threads ${options.threads}: numbers of threads are wanted` : undefined
-if (mistake) {
-  log(`${mistake}\n\n${USAGE}`)
-  process.exit(2)
-}
+if (mistake) refuse(mistake)
 
 const onCpu = backend === 'wasm'
 const settings = {
   competitors: [...(options.fusenet ? ['fusenet'] : []), ...peers],
-  batchOf: (workload) => (options.batch ? Number(options.batch) : options.full || onCpu ? workload.fullBatch : workload.batch),
+  batchOf: (workload) => (options.batch ? count('batch') : options.full || onCpu ? workload.fullBatch : workload.batch),
   threads,
   backend,
   env: { ...process.env, BENCH_ADAPTER: options.adapter, ...(!onCpu && options.adapter === 'software' ? await environment() : {}) },
-  limitSeconds: Number(options.limit),
-  repeat: Number(options.repeat ?? defaults.repeat),
+  limitSeconds: count('limit'),
+  repeat: options.repeat === undefined ? defaults.repeat : count('repeat'),
   warmUp: Number(options.warmup),
   atLeastMs: Number(options['at-least']),
   warmUpMs: defaults.warmUpMs,

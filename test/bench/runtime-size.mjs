@@ -4,12 +4,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { readArguments } from './arguments.mjs'
 import { Table } from './table.mjs'
 
-const { values: { json } } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
+const { values: { json } } = readArguments(import.meta.url, { options: { json: { type: 'boolean', default: false } } })
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const peers = fileURLToPath(new URL('peers/', import.meta.url))
 

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 import { compareResults } from './compare.mjs'
 import { median } from './measure.mjs'
 import { toNetText } from './net-text.mjs'
@@ -17,8 +17,7 @@ import { foldBatchNorm } from './nets.mjs'
 import { prepareWorkload } from './workloads.mjs'
 import { Table } from './table.mjs'
 
-const { values: options } = parseArgs({
-  allowNegative: true,
+const { values: options, count } = readArguments(import.meta.url, {
   options: {
     peers: { type: 'string', default: 'ort,tfjs,ort-node' },
     fusenet: { type: 'boolean', default: true },
@@ -38,7 +37,7 @@ const rows = names.map((name) => ({ name, times: [], cpuTimes: [] }))
 try {
   await deploy(folder)
   // The first turn is not counted: it brings files from the disk into memory.
-  for (let turn = 0; turn <= Number(options.repeat); turn++) {
+  for (let turn = 0; turn <= count('repeat'); turn++) {
     for (const row of rows.filter((r) => !r.failed)) {
       try {
         const { ms, cpuMs, result } = await run(row.name)

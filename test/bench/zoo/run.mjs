@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../arguments.mjs'
 import { environment } from '../adapter.mjs'
 import { ZOO, readZooNet } from './list.mjs'
 import { randomNet } from './random-nets.mjs'
@@ -16,12 +16,12 @@ const PEERS = {
 }
 const OWN = ['merged', 'split', 'no-bn']
 
-const USAGE = `npm run bench -- zoo [options]
+const USAGE = `npm run bench -- zoo [options] [NET...]
 
 Nets: ${ZOO.map(({ name, batch }) => `${name} (batch ${batch})`).join(', ')}
 
 Options:
-  --only a,b       these nets alone
+  --only a,b       these nets alone, as NET...
   --random N       N nets drawn from a seed instead of the zoo; --seed S: the first one's (1)
   --programs p     train (default), infer, or both with a comma
   --against a,b    whom to measure beside merged: split, no-bn, torch, ort-node, with webgpu torch-compile; default: all
@@ -41,9 +41,10 @@ Options:
 
 Losses of the first steps from the same weights are compared first (outputs of inference): a difference above 1e-3 is WRONG.`
 
-const { values: options } = parseArgs({
+const { values: options, positionals, count, refuse } = readArguments(import.meta.url, {
+  usage: USAGE,
+  positionals: true,
   args: process.argv.slice(process.argv.indexOf('zoo') + 1),
-  allowNegative: true,
   options: {
     only: { type: 'string' },
     random: { type: 'string' },
@@ -65,32 +66,21 @@ const { values: options } = parseArgs({
     adapter: { type: 'string', default: 'software' },
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
-/** The end of a run that was asked for something that there is not. */
-function refuse(text) {
-  process.stderr.write(`${text}\n\n${USAGE}\n`)
-  process.exit(2)
-}
-
-if (options.help) {
-  console.log(USAGE)
-  process.exit(0)
-}
 const words = (text, known, what) =>
   text.split(',').filter(Boolean).map((word) => (known.includes(word) ? word : refuse(`there is no ${what} ${word}: ${known.join(', ')}`)))
-const numberOf = (name, text) => (Number(text) > 0 ? Number(text) : refuse(`--${name} ${text}: a positive number is wanted`))
 
 const { backend } = options
 if (options.before && !existsSync(`${options.before}/dist/runtime/index.js`))
   refuse(`--before ${options.before}: there is no build in its dist/`)
 if (backend !== 'wasm' && backend !== 'webgpu') refuse(`unknown backend ${backend}: wasm or webgpu`)
 const nets = options.random !== undefined
-  ? Array.from({ length: numberOf('random', options.random) }, (_, i) => randomNet(numberOf('seed', options.seed) + i))
+  ? Array.from({ length: count('random') }, (_, i) => randomNet(count('seed') + i))
   : ZOO.map(readZooNet)
-const wanted = options.only ? words(options.only, nets.map(({ name }) => name), 'net') : nets.map(({ name }) => name)
+const only = [...positionals, ...(options.only ?? '').split(',')].join(',')
+const wanted = only.replaceAll(',', '') ? words(only, nets.map(({ name }) => name), 'net') : nets.map(({ name }) => name)
 const programs = words(options.programs, ['train', 'infer'], 'program')
 const against = options.against ? words(options.against, [...OWN, ...new Set([...PEERS.wasm.infer, ...PEERS.webgpu.infer])], 'subject')
   : undefined
@@ -103,8 +93,8 @@ const settings = {
   backend,
   wide,
   variants: ['merged', ...chosen(OWN.slice(1)), ...(options.before ? ['before'] : []), ...(options.narrow ? ['narrow'] : [])],
-  turns: numberOf('turns', options.turns),
-  atLeastMs: numberOf('at-least', options['at-least']),
+  turns: count('turns'),
+  atLeastMs: count('at-least'),
   warmUpMs: Number(options.warmup),
   clock: words(options.clock, ['wall', 'cpu'], 'clock')[0],
   dist: fileURLToPath(dist),
@@ -119,7 +109,7 @@ const env = {
 /** One row, made in a process of its own. */
 function measure(request) {
   const child = fork(new URL('child.mjs', import.meta.url), [], { env, serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] })
-  const seconds = numberOf('limit', options.limit)
+  const seconds = count('limit')
   return new Promise((done) => {
     const failed = (error) => done({ net: request.net.name, program: request.program, threads: request.settings.threads, error })
     const timer = setTimeout(() => {
@@ -146,13 +136,13 @@ for (const program of programs) {
   const peers = options.peers ? chosen(PEERS[backend][program]) : []
   const variants = settings.variants.filter((name) => program === 'train' || name !== 'no-bn')
   const columns = [...variants, ...peers]
-  for (const threads of options.threads.split(',').map((t) => numberOf('threads', t))) {
+  for (const threads of options.threads.split(',').map((t) => count('threads', t))) {
     const table = { program, threads, rows: [] }
     tables.push(table)
     print(drawHead(program, columns))
     for (const net of nets.filter(({ name }) => wanted.includes(name))) {
       const row = await measure({
-        net: { ...net, batch: options.batch ? numberOf('batch', options.batch) : net.batch },
+        net: { ...net, batch: options.batch ? count('batch') : net.batch },
         program,
         settings: { ...settings, variants, peers, threads },
       })
