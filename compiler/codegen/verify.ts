@@ -1,9 +1,10 @@
 import { type KernelFunction, lanesOf, type Operand, type Statement, type Type, typeOf } from './kernel-function.ts'
 
-/** The statements and operands that a target can print. */
+/** The statements and operands that a target can print, and the workgroups that every one of its devices runs. */
 export interface KernelCapabilities {
   readonly statements: ReadonlySet<Statement['kind']>
   readonly operands: ReadonlySet<Operand['kind']>
+  readonly workgroup?: { readonly invocations: number; readonly bytes: number }
 }
 
 interface Definition {
@@ -15,11 +16,12 @@ interface Definition {
 /**
  * What is unsound in a kernel function, a sentence each: names that are used outside the scope that defines them or are defined twice,
  * types and lanes that do not fit, memory that is not there or only read, barriers that some invocations of a workgroup may not
- * reach, statements and operands that the target cannot print. Empty: it is sound.
+ * reach, statements and operands that the target cannot print, workgroups that are too large. Empty: it is sound.
  */
-export function verifyKernelFunction(f: KernelFunction, { statements, operands }: KernelCapabilities): string[] {
+export function verifyKernelFunction(f: KernelFunction, { statements, operands, workgroup }: KernelCapabilities): string[] {
   const verifier = new Verifier(f, statements, operands)
   verifier.run()
+  if (workgroup) verifier.workgroup(workgroup)
   return verifier.problems
 }
 
@@ -47,6 +49,14 @@ class Verifier {
     if (f.group && f.grid.some((g, i) => i > 0 && typeof g.extent !== 'number'))
       this.report('an axis of the grid behind the first depends on the batch')
     this.body(f.body, true)
+  }
+
+  workgroup({ invocations, bytes }: NonNullable<KernelCapabilities['workgroup']>): void {
+    const { group = [], shared = [] } = this.f
+    const size = group.reduce((product, { extent }) => product * extent, 1)
+    if (size > invocations) this.report(`a workgroup has ${invocations} invocations, not ${size}`)
+    const used = shared.reduce((sum, { elements, lanes }) => sum + 4 * lanes * elements, 0)
+    if (used > bytes) this.report(`a workgroup has ${bytes} bytes, not ${used}`)
   }
 
   private report(problem: string): void {

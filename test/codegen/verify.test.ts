@@ -74,6 +74,17 @@ describe('what is unsound is told:', () => {
       kernel([{ ...letX, value: { kind: 'subgroup', combine: 'sum', of: x } } as Statement], group),
       'asks its subgroup, but is for all devices',
     ],
+    // The limits that every WebGPU grants (W3C WebGPU, 3.6.2): maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupStorageSize.
+    [
+      'invocations that not every device has',
+      kernel([], { group: [{ name: 'i_in', extent: 257 }] }),
+      'a workgroup has 256 invocations, not 257',
+    ],
+    [
+      'more memory than a workgroup has',
+      kernel([], { ...group, shared: [{ name: 'tile', elements: 1025, lanes: 4 }] }),
+      'a workgroup has 16384 bytes, not 16400',
+    ],
   ]
   test.each(cases)('%s', (_, f, problem) => {
     expect(verifyKernelFunction(f, WGSL)).toContain(`k: ${problem}`)

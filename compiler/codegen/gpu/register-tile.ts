@@ -16,13 +16,18 @@ interface RatedTile {
 /**
  * The register tiles of a contraction that loads from memory itself: gives the cheapest with so many accumulators at most, of those that the
  * model allows. Tiles lie along an M-axis and along one or two N-axes. A tile costs the numbers loaded for each product (an unrolled window
- * that slides shares its loads), times the points that hang over the edges.
+ * that slides shares its loads), times the points that hang over the edges. Where none is so small, since a workgroup would not cover a block of
+ * statistics by it, the one with the fewest points.
  */
 export function registerTiler(e: Equation, axes: GemmAxes, model: GpuModel): (accumulators: number) => Map<Axis, number> {
-  const tiles = ratedTiles(e, axes, model)
+  const usual = ratedTiles(e, axes, model)
+  // Rows of 11 and of 13 columns, say, have no parts.
+  const tiles = usual.length > 0 ? usual : ratedTiles(e, axes, { ...model, partsOfRows: true })
+  const fewest = Math.min(...tiles.map(({ points }) => points))
   return (accumulators) => {
+    const most = Math.max(accumulators, fewest)
     let best: RatedTile | undefined
-    for (const tile of tiles) if (tile.points <= accumulators && (!best || tile.cost < best.cost)) best = tile
+    for (const tile of tiles) if (tile.points <= most && (!best || tile.cost < best.cost)) best = tile
     const sizes = new Map<Axis, number>()
     for (const [a, size] of best?.sizes ?? []) if (a && size > 1) sizes.set(a, size)
     return sizes

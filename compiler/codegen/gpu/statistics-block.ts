@@ -7,7 +7,7 @@ const MOST_POINTS = 1024
 
 /**
  * Of what a workgroup gathers statistics: one image's whole map, or so many of its rows that a workgroup can cover them with
- * any tile. A width of more than a few columns is rounded up to fours, so that it can be cut into tiles.
+ * any tile. A side of more than a few points is rounded up to fours, so that it can be cut into tiles.
  */
 export function blocksOf(e: Equation): BlockSizes | string {
   const [stored] = e.stores
@@ -18,16 +18,20 @@ export function blocksOf(e: Equation): BlockSizes | string {
   let left = MOST_POINTS
   for (const a of e.axes.slice(2).reverse()) {
     const whole = cut(a.extent as number)
+    const most = left <= FEW ? Math.max(1, left) : left - left % 4
     // Parts of the same size, as few as will do.
-    const parts = Math.ceil(whole / Math.max(1, left))
-    const size = parts === 1 ? whole : Math.max(1, Math.min(left, cut(Math.ceil((a.extent as number) / parts))))
+    const parts = Math.ceil(whole / most)
+    const size = parts === 1 ? whole : Math.min(most, cut(Math.ceil((a.extent as number) / parts)))
     sizes.set(a, size)
     left = Math.floor(left / size)
   }
   return (a) => sizes.get(a) ?? 1
 }
 
-const cut = (extent: number): number => (extent <= 16 ? extent : Math.ceil(extent / 4) * 4)
+/** Rows or columns that need no tile along them. */
+const FEW = 16
+
+const cut = (extent: number): number => (extent <= FEW ? extent : Math.ceil(extent / 4) * 4)
 
 /** How long a block of an equation's statistics is along an axis; undefined along what is kept, or where there are none. */
 export const blockAlong = (e: Equation, a: Axis): number | undefined => e.sides[0]?.blocks.find((b) => b.axis === a)?.size

@@ -1,6 +1,7 @@
 import type { Extent } from '../../ir/affine.ts'
 import { type KernelFunction, type Operand, type Statement, typeOf } from '../../codegen/kernel-function.ts'
 import type { KernelCapabilities } from '../../codegen/verify.ts'
+import { WORKGROUP_BYTES, WORKGROUP_INVOCATIONS } from '../../codegen/gpu/workgroup.ts'
 import { inlineLets, type Reads } from '../../codegen/inline-lets.ts'
 import { FUNCTIONS, invocationId, stepOf, WORKGROUP_ID } from './prelude.ts'
 
@@ -26,6 +27,7 @@ export const CAPABILITIES: KernelCapabilities = {
     'subgroup',
     'subgroupSize',
   ]),
+  workgroup: { invocations: WORKGROUP_INVOCATIONS, bytes: WORKGROUP_BYTES },
 }
 
 /** Prints one invocation's kernel as a WGSL module with the entry point `main`. `rows`: the workgroup of a kernel that names none. */
