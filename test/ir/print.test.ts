@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { axis } from '../../compiler/ir/affine.ts'
 import { count, equation, type SideReduction, store } from '../../compiler/ir/equation.ts'
-import { load, mul, select, sum } from '../../compiler/ir/expression.ts'
+import { div, type Expression, load, mul, select, sqrt, sum } from '../../compiler/ir/expression.ts'
 import { printEquation, printEquations } from '../../compiler/ir/print.ts'
 import { tensor } from '../../compiler/ir/tensor.ts'
 
@@ -29,6 +29,17 @@ test('an axis that two sums share keeps its name; names begin anew with each equ
 plain  for c 3
   weight[3, 3] [c, 0] = weight[c, 1]
 `)
+})
+
+test('a value that is used several times is written once, with the axes of the reduction it lies in', () => {
+  const [k, row] = [axis('c', 3), tensor('row', [3])]
+  const scaled = (): Expression => mul(load(x, n, k), load(row, k), load(row, k))
+  const total = sum([k], mul(scaled(), scaled()))
+  const e = equation('normalized', [], [n, c], [store(y, [n, c], div(mul(load(x, n, c), total), sqrt(total)))])
+  expect(printEquation(e)).toBe(`normalized  for n n, c 3
+  $1[c#2] = ((x[n, c#2] * row[c#2]) * row[c#2])
+  $2 = sum(c#2 3: ($1[c#2] * $1[c#2]))
+  y[n, 3] [n, c] = ((x[n, c] * $2) / sqrt($2))`)
 })
 
 test('side sums are of the point that is stored; a count is added', () => {
