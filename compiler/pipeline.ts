@@ -15,6 +15,8 @@ import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext
   type PipelineOptions, prepack, rematerialize, verifyPassed, type Work } from './steps.ts'
 import { onceForAll, whenCleared } from './compile-cache.ts'
 import type { Target } from './targets/target.ts'
+import { TARGETS } from './targets/targets.ts'
+import { invariant } from './invariant.ts'
 
 /** Nodes of all programs of a net above which a compilation keeps none of them for the next one: they would take too much memory. */
 const MOST_KEPT = 4000
@@ -55,6 +57,26 @@ export const REQUIRED: readonly string[] = [...new Set(STEPS.filter(({ required 
 
 /** Names of all steps, in their order. */
 export const STEP_NAMES: readonly string[] = [...new Set(STEPS.map(({ name }) => name))]
+
+/** The programs, of some, in which a step runs when a net is compiled this way. */
+export function programsOfStep(
+  name: string,
+  { target: targetName, ...options }: Pick<PipelineOptions, 'style' | 'memory' | 'without'> & { readonly target: string },
+  programs: readonly ProgramName[],
+): readonly ProgramName[] {
+  const target = TARGETS.find((t) => t.name === targetName)
+  invariant(target, () => `there is a target ${targetName}`)
+  return programs.filter((program) =>
+    STEPS.some((step) =>
+      step.name === name && !isLeftOut(step, options.without) &&
+      step.applies?.({ program, storage: target.storage ?? 'f32', options, target }) !== false
+    )
+  )
+}
+
+// Without `fuse` the passes in front of it do not apply; it lists the kernels all the same.
+const isLeftOut = ({ name, required }: Pick<GraphStep, 'name' | 'required'>, without: readonly string[] | undefined): boolean =>
+  !required && name !== fuse.name && without?.includes(name) === true
 
 /** Why a step cannot be left out. */
 export const sayRequired = (name: string): string =>
@@ -136,9 +158,9 @@ function runSteps<Level extends string, Context extends GraphContext>(
 ): Work {
   const { program, options: { without, watch } } = context
   let work = start
-  for (const { name, level, applies, run, required, show, verify } of steps) {
-    // Without `fuse` the passes in front of it do not apply; it lists the kernels all the same.
-    if (applies?.(context) === false || (!required && name !== fuse.name && without?.includes(name))) continue
+  for (const step of steps) {
+    const { name, level, applies, run, show, verify } = step
+    if (applies?.(context) === false || isLeftOut(step, without)) continue
     const before = work
     const startMs = performance.now()
     work = run(work, context)

@@ -68,6 +68,15 @@ export interface GraphContext {
   readonly options: PipelineOptions
 }
 
+/** How a net is lowered, as far as it decides which steps there are. */
+type StepOptions = Pick<PipelineOptions, 'style' | 'memory' | 'without'>
+
+/** What a step may ask to know whether it applies to a program. */
+export interface Lowering extends Pick<GraphContext, 'program' | 'storage'> {
+  readonly options: StepOptions
+  readonly target?: Target
+}
+
 export interface KernelContext extends GraphContext {
   readonly target: Target
   readonly printer: Printer
@@ -78,7 +87,7 @@ export interface CompilerStep<Level extends string, Context> {
   readonly name: string
   readonly level: Level
   /** Whether the step applies to a program. Default: always. */
-  readonly applies?: (context: Context) => boolean
+  readonly applies?: (lowering: Lowering) => boolean
   /** Gives the same graph, or the same kernels, where it changed nothing. */
   readonly run: (work: Work, context: Context) => Work
   /** There is no bundle without it, or it would be of another net. Default: `--without` may leave it out. */
@@ -136,7 +145,7 @@ export const lower: KernelStep = {
 const loweredOf = new WeakMap<Graph, LoweredGraph>()
 
 /** Split style is what it says: a kernel a layer. */
-const fuses = ({ options: { style, without } }: GraphContext): boolean => style !== 'split' && !without?.includes('fuse')
+const fuses = ({ options: { style, without } }: Lowering): boolean => style !== 'split' && !without?.includes('fuse')
 
 export const fusionStep = (pass: KernelPass): KernelStep => ({
   name: pass.name,
@@ -169,7 +178,7 @@ export const fuse: KernelStep = {
   },
 }
 
-const rematerializes = ({ memory, without }: PipelineOptions): boolean => memory === 'small' && !without?.includes('recompute')
+const rematerializes = ({ memory, without }: StepOptions): boolean => memory === 'small' && !without?.includes('recompute')
 
 /** Memory `small`: the backward pass computes kernels of the forward pass again instead of keeping what they gave. */
 export const rematerialize: KernelStep = {
@@ -198,7 +207,7 @@ export const prepack: KernelStep = {
   name: 'prepack',
   level: 'kernels',
   verify: verifyAfter('prepack'),
-  applies: ({ program, options, target }) => target.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program),
+  applies: ({ program, options, target }) => target?.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program),
   run: (work, { target, options: { batch, schedules } }) => {
     const written = new Set(work.kernels.flatMap(({ equation }) => writes(equation)).map((t) => bufferOf(t)))
     const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))

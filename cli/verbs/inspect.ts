@@ -3,9 +3,10 @@ import { Option } from 'commander'
 import type { CompileOptions } from '../../compiler/compile-options.ts'
 import { inspectManifest, type InspectReport, type ProgramReport } from '../../compiler/report.ts'
 import { InputError } from '../../bundle/errors.ts'
-import type { Bundle, Memory, Style } from '../../bundle/format.ts'
+import type { Bundle, Memory, ProgramName, Style } from '../../bundle/format.ts'
 import { halfPlanFor, PLAN_KINDS, WEBGPU } from '../../bundle/plans.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
+import { type Lowering, sayAbsent } from '../absent-pass.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { MANIFEST_FILE } from '../../runtime/loading/files.ts'
 import { replaceFile, tryFolder } from '../../runtime/loading/node/files.ts'
@@ -96,7 +97,16 @@ export const inspect: Verb = {
     if (folder !== undefined) return emit(folder, bundle, target, steps, screen)
     if (options['after'] !== undefined) {
       const { STEP_NAMES } = await import('../../compiler/pipeline.ts')
-      return printAfter(options['after'] as string, steps, STEP_NAMES, screen)
+      const { style, memory = 'fast' } = bundle.manifest
+      const lowering = {
+        style,
+        memory,
+        target,
+        without: without ?? [],
+        programs: Object.keys(programs) as ProgramName[],
+        shown: wanted ?? [],
+      }
+      return printAfter(options['after'] as string, steps, { known: STEP_NAMES, lowering }, screen)
     }
     if (options['print'] === 'plan')
       return printTexts(
@@ -173,13 +183,15 @@ function lastOf(steps: readonly Step[]): Step[] {
 
 const isUnchanged = (step: Step): boolean => step.text().trim() === 'unchanged'
 
-function printAfter(name: string, steps: readonly Step[], known: readonly string[], screen: Screen): number {
+async function printAfter(
+  name: string,
+  steps: readonly Step[],
+  { known, lowering }: { readonly known: readonly string[]; readonly lowering: Lowering },
+  screen: Screen,
+): Promise<number> {
   if (name !== 'all') {
     refuseUnknown([name], known)
-    if (!steps.some((step) => step.name === name))
-      throw new UsageError(
-        `${name} did not run here: it is for other programs, another memory or storage, or was left out by --without (--after all shows what ran)`,
-      )
+    if (!steps.some((step) => step.name === name)) throw new UsageError(await sayAbsent(name, lowering))
   }
   return printTexts(steps.filter((step) => name === 'all' || step.name === name), screen)
 }

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { fusenet, json } from './helper.ts'
 import { programFiles } from './program-files.ts'
@@ -83,6 +83,26 @@ describe('inspect', () => {
     expect(one.out.match(/^# /gm)).toHaveLength(1)
     const wrong = await fusenet(['inspect', at('conv.net'), '--after', 'fold-batchnorm'])
     expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('did you mean fold-batch-norm?') })
+  })
+
+  test.each([
+    [['fold-batch-norm', '--program', 'train'], 'fold-batch-norm does not run in train: it runs in infer, eval (--program infer)'],
+    [['recompute'], 'recompute did not run: it runs with --memory small, in gradients, step, train'],
+    [['store-halves'], 'store-halves did not run: it runs with --storage f16, in infer, eval'],
+    [['prepack'], 'prepack did not run: it runs with --device wasm, in infer, eval'],
+    [['fuse-sums', '--style', 'split'], 'fuse-sums did not run: it runs with --style merged, in infer,'],
+    [['fuse-sums', '--without', 'fuse'], 'fuse-sums was left out: it runs without --without fuse'],
+  ])('--after %s says with what it would run', async ([pass, ...more], message) => {
+    const { code, err } = await fusenet(['inspect', at('conv.net'), '--after', pass!, ...more])
+    expect(code).toBe(2)
+    expect(err).toContain(message)
+  })
+
+  test('--after names the programs that a net has not', async () => {
+    await writeFile(at('chain.net'), 'net chain {\n  input x: f32[3, 4, 4]\n  output y = x -> conv(2, 3)\n}\n')
+    const { code, err } = await fusenet(['inspect', at('chain.net'), '--after', 'differentiate'])
+    expect(code).toBe(2)
+    expect(err).toMatch(/differentiate did not run: it is for .*train.*, of which this net has none \(it has infer\)/)
   })
 
   test('--without leaves out a pass', async () => {
