@@ -154,12 +154,18 @@ async function main() {
   if (!(Number(values.seconds) > 0)) throw new Error(`--seconds ${values.seconds} is no time`)
   if (values.fresh && values.seconds !== 'Infinity')
     throw new Error('--fresh compiles all bundles again each time: with --seconds it might never come to the last')
+  if (values.show !== undefined && values.against === undefined && values.dist === undefined)
+    throw new Error('--show compares: name what with, by --against or --dist')
   const folder = mkdtempSync(join(tmpdir(), 'fusenet-hashes-'))
   try {
     const { hashedNets } = await import(pathToFileURL((await bundled(join(root, 'test/support/hashed-nets.ts'), folder)).path).href)
     const only = (values.only ?? (values.show === undefined ? ['*'] : [values.show])).map(matching)
-    const all = bundlesOf(hashedNets(root).filter(({ name }) => only.some((pattern) => pattern.test(name))), values.quick)
-    if (all.length === 0) throw new Error('no net has a name like that')
+    const nets = hashedNets(root)
+    const all = bundlesOf(nets.filter(({ name }) => only.some((pattern) => pattern.test(name))), values.quick)
+    if (all.length === 0) {
+      const examples = new Map(nets.toReversed().map(({ name }) => [name.split('/')[0], name]))
+      throw new Error(`no net${values.quick ? ' of --quick' : ''} has a name like that (such as ${[...examples.values()].join(', ')})`)
+    }
     const compilers = [await (values.of === undefined ? compilerOfTree(folder) : compilerOf(values.of, folder))]
     if (values.against !== undefined) compilers.push(await compilerOf(values.against, folder))
     if (values.dist !== undefined) compilers.push(await compilerOfBuild(values.dist, folder))
