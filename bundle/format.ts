@@ -259,8 +259,8 @@ export interface DispatchEntry {
   /** Index into `tensors` for each binding. */
   readonly tensors: readonly number[]
   /**
-   * Invocations: `fixed + perSample * n`, rounded down. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: items, in any order. Where
-   * neither number is 0, items come in blocks of `fixed`, one for each `fixed / perSample` samples that were begun: there are no others to do.
+   * Invocations: `fixed + perSample * n`, rounded down. WGSL: workgroups = ceil(that / workgroup), in rows of ROW_GROUPS; wasm: tasks, in any order. Where
+   * neither number is 0, tasks come in blocks of `fixed`, one for each `fixed / perSample` samples that were begun: there are no others to do.
    */
   readonly invocations: Size
   /** The layers whose work it does, for messages and profiles. */

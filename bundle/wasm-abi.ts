@@ -28,7 +28,7 @@ export const CONTROL = {
   /** Address of the first thread's own memory, and how many bytes each thread has. */
   scratch: 320,
   scratchBytes: 324,
-  /** Of each thread's share of a dispatch, how many items have been taken: a cache line (`LINE_BYTES`) a thread. */
+  /** Of each thread's share of a dispatch, how many tasks have been taken: a cache line (`LINE_BYTES`) a thread. */
   taken: 384,
 } as const
 
@@ -36,7 +36,7 @@ export const CONTROL = {
 export const LINE_BYTES = 64
 
 /** Byte offsets in a record, which says what a dispatch does. `busy` is not 0 while threads are at it; addresses of tensors follow. */
-export const RECORD = { kernel: 0, items: 4, chunk: 8, busy: 12, tensors: 16 } as const
+export const RECORD = { kernel: 0, tasks: 4, chunk: 8, busy: 12, tensors: 16 } as const
 
 /** Records start at multiples of so many bytes. */
 export const RECORD_ALIGNMENT = 16

@@ -26,7 +26,7 @@ export function printPlan(manifest: Manifest, target: string, program: string, b
       `  ${i} ${dispatch.name}: ${
         kernel.file === undefined ? modulesFor(manifest.plans[target]!, [program]).find((module) => dispatch.kernel < module.kernels)!.file
           : `${kernel.file} ${kernel.section}`
-      }, ${inModule ? `kernel ${dispatch.kernel}, ${groups} items` : `${groups} workgroups of ${kernel.workgroup}`}`,
+      }, ${inModule ? `kernel ${dispatch.kernel}, ${groups} tasks` : `${groups} workgroups of ${kernel.workgroup}`}`,
     )
     for (const [b, binding] of kernel.bindings.entries())
       lines.push(`    ${binding.access === 'read' ? 'reads' : 'writes'} ${tensors[dispatch.tensors[b]!]!.name} as ${binding.name}`)

@@ -20,12 +20,12 @@ export interface InterleavedTimingOptions {
  * subject, in the order of the subjects. Where it was stopped, the last round may lack some.
  */
 export async function timeInterleaved(
-  contestants: readonly Subject[],
+  subjects: readonly Subject[],
   { rounds, atLeastMs, stopped, onMeasured }: InterleavedTimingOptions,
 ): Promise<number[][]> {
-  const times = contestants.map((): number[] => [])
+  const times = subjects.map((): number[] => [])
   for (let round = 0; round < rounds; round++) {
-    for (const [i, subject] of contestants.entries()) {
+    for (const [i, subject] of subjects.entries()) {
       await pause()
       if (stopped?.()) return times
       const ms = await subject.measure(atLeastMs)

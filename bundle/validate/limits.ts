@@ -8,7 +8,7 @@ export const MOST_ELEMENTS = 2 ** 30
 export const MOST_FILE_BYTES = 2 ** 33
 /** Bytes of all buffers of a net at its batch, on a device that does not say how much it has. */
 export const MOST_BYTES = 2 ** 36
-/** Workgroups (items, on a CPU) of a dispatch for each element that it writes, beyond a few: each writes at least one of its own. */
+/** Workgroups (tasks, on a CPU) of a dispatch for each element that it writes, beyond a few: each writes at least one of its own. */
 export const MOST_GROUPS_AN_ELEMENT = 4
 export const FEW_GROUPS = 256
 export const MOST_THREAD_BYTES = 2 ** 30

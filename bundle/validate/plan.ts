@@ -64,7 +64,7 @@ export function checkPlan(manifest: Manifest, p: Plan, at: string, files: Bundle
   p.kernels.forEach((k, i) => {
     if (k.workgroup > 1024) report(`${at}.kernels[${i}].workgroup`, `${k.workgroup} is more than any WebGPU runs`)
     if (isModule && k.workgroup !== 1)
-      report(`${at}.kernels[${i}].workgroup`, `${k.workgroup}: items on a CPU are done one by one, 1 is wanted`)
+      report(`${at}.kernels[${i}].workgroup`, `${k.workgroup}: tasks on a CPU are done one by one, 1 is wanted`)
   })
   if (isModule) checkModules(p, at, files, report)
   for (const [program, entry] of Object.entries(p.programs))

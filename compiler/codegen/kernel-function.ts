@@ -12,7 +12,7 @@ export interface KernelFunction {
   /** Heads the text: shapes, what was fused, the schedule. */
   readonly summary: readonly string[]
   readonly bindings: readonly Binding[]
-  /** Memory of a thread's own that items are prepared in: numbered after the bindings. */
+  /** Memory of a thread's own that tasks are prepared in: numbered after the bindings. */
   readonly packBuffers: readonly PackBuffer[]
   /** Memory that the invocations of a workgroup share: numbered after the bindings too. Only where there is a `group`. */
   readonly shared?: readonly SharedArray[]

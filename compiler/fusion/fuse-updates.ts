@@ -31,7 +31,7 @@ function tryJoin(node: KernelNode, program: KernelProgram, context: FusionContex
     const isBetween = (other: KernelNode): boolean => producer.order < other.order && other.order < node.order
     const meets = reads(equation).some((t) => program.writers(storageOf(t, context)).some(isBetween)) ||
       writes(equation).some((t) => [...program.readers(t), ...program.writers(t)].some(isBetween))
-    const joined = meets ? undefined : joinPoints('', producer.equation, equation)
+    const joined = meets ? undefined : joinUpdates('', producer.equation, equation)
     if (!joined || new Set([...reads(joined), ...writes(joined)]).size > context.maxBindings) continue
     program.set(producer, joined)
     program.remark(producer, `${equation.name} is made here too`, ...node.why)
@@ -44,7 +44,7 @@ function tryJoin(node: KernelNode, program: KernelProgram, context: FusionContex
  * Both as one equation, where the second makes something of what the first makes at the same point: running statistics of a
  * batch's. Undefined where it reads other points too, or sums up.
  */
-const joinPoints = onceByNodes((_, first: Equation, second: Equation): Equation | undefined => {
+const joinUpdates = onceByNodes((_, first: Equation, second: Equation): Equation | undefined => {
   const { axes } = first
   const alike = axes.length === second.axes.length &&
     second.axes.every((a, d) => typeof a.extent === 'number' && a.extent === axes[d]!.extent)

@@ -9,14 +9,14 @@ import { allChannels, channelsIn, groupsOf } from './channel-groups.ts'
 import { denseIndex, type Pair, type Slide, slidesOf } from './sliding-window.ts'
 
 /*
- * The three equations of convolution. A weight [S, D / groups, kh, kw] couples a dense map [n, D, H, W] with a strided one
+ * The three equations of convolution. A weight [S, D / groups, kh, kw] joins a dense map [n, D, H, W] with a strided one
  * [n, S, h, w]: row H of the dense map lies under element kh of window h where H = h * stride + kh * dilation - pad.
  *
- *   slide     strided[n, s, h, w] = sum over d, kh, kw of dense[n, d, H(h, kh), W(w, kw)] weight[s, d, kh, kw]
- *   spread    dense[n, d, H, W] = sum over s, kh, kw of strided[n, s, h, w] weight[s, d, kh, kw], for each kh that has an h
- *   couple    weight[s, d, kh, kw] = sum over n, h, w of dense[n, d, H(h, kh), W(w, kw)] strided[n, s, h, w]
+ *   convolution             strided[n, s, h, w] = sum over d, kh, kw of dense[n, d, H(h, kh), W(w, kw)] weight[s, d, kh, kw]
+ *   transposed convolution  dense[n, d, H, W] = sum over s, kh, kw of strided[n, s, h, w] weight[s, d, kh, kw], for each kh that has an h
+ *   weight gradient         weight[s, d, kh, kw] = sum over n, h, w of dense[n, d, H(h, kh), W(w, kw)] strided[n, s, h, w]
  *
- * A convolution slides, its dx spreads; a transposed convolution spreads, its dx slides; both couple for dweight.
+ * The dx of a convolution is a transposed convolution, and the other way round; dweight is the same for both.
  */
 
 const layersOf = (node: Node): readonly string[] => [node.layer, ...(node.absorbed ?? [])]
@@ -26,7 +26,7 @@ const groupCount = (attributes: Attributes): number => (attributes['groups'] as 
 const addBias = (value: Expression, bias: Value | undefined, channel: Index): Expression => (bias ? add(value, load(bias, channel)) : value)
 
 /** Input: dense; parameters: weight, bias or none; output: strided. */
-export function slideEquation(node: Node): Equation {
+export function convolutionEquation(node: Node): Equation {
   const dense = node.inputs[0]!
   const strided = node.outputs[0]!
   const { weight, bias } = node.parameters
@@ -47,7 +47,7 @@ export function slideEquation(node: Node): Equation {
 }
 
 /** Input: strided; parameters: weight, bias or none; output: dense. A gather: every element looks for the windows it is in. */
-export function spreadEquation(node: Node): Equation {
+export function transposedConvolutionEquation(node: Node): Equation {
   const strided = node.inputs[0]!
   const dense = node.outputs[0]!
   const { weight, bias } = node.parameters

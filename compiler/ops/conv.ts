@@ -7,7 +7,7 @@ import { argumentProblem } from './diagnostics.ts'
 import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
-import { coupleEquations, slideEquation, spreadEquation } from './conv-equations.ts'
+import { coupleEquations, convolutionEquation, transposedConvolutionEquation } from './conv-equations.ts'
 import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, paddingOf, pairOf, padParameter, slidesOf,
   strideParameter, windowCount } from './sliding-window.ts'
 
@@ -97,7 +97,7 @@ const conv: Operator = {
       parameters: weightAndBias(q, { weight: [out, inner, ...kernel], fanIn: inner * area, fanOut: out * area, out }),
     }
   },
-  equations: (node) => [slideEquation(node)],
+  equations: (node) => [convolutionEquation(node)],
   gradient: (node, dy, build) =>
     linearGradients(node, dy, build, {
       dx: 'conv_dx',
@@ -107,7 +107,7 @@ const conv: Operator = {
 }
 
 /** y depends on x[n, c, H, W] through the windows that it lies in: dx = sum over o, kh, kw of dy weight. Input: dy. */
-const convDx: Operator = { name: 'conv_dx', equations: (node) => [spreadEquation(node)] }
+const convDx: Operator = { name: 'conv_dx', equations: (node) => [transposedConvolutionEquation(node)] }
 
 /** dweight = sum over n and all windows of x dy. Inputs: what the windows slide over, what they make (x, dy). */
 const convDweight: Operator = { name: 'conv_dweight', equations: coupleEquations }

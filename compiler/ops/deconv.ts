@@ -5,7 +5,7 @@ import { groupProblems, groupsParameter, kernelOf, outParameter, windowAttribute
 import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
-import { slideEquation, spreadEquation } from './conv-equations.ts'
+import { convolutionEquation, transposedConvolutionEquation } from './conv-equations.ts'
 import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide, slidesOf,
   strideParameter } from './sliding-window.ts'
 
@@ -105,7 +105,7 @@ const deconv: Operator = {
       parameters: weightAndBias(q, { weight: [channels, perGroup, ...kernel], fanIn: perGroup * area, fanOut: channels * area, out }),
     }
   },
-  equations: (node) => [spreadEquation(node)],
+  equations: (node) => [transposedConvolutionEquation(node)],
   gradient: (node, dy, build) =>
     linearGradients(node, dy, build, {
       dx: 'deconv_dx',
@@ -115,6 +115,6 @@ const deconv: Operator = {
 }
 
 /** The gradient of a transposed convolution is a convolution: that of dy with the same weight. Input: dy. */
-const deconvDx: Operator = { name: 'deconv_dx', equations: (node) => [slideEquation(node)] }
+const deconvDx: Operator = { name: 'deconv_dx', equations: (node) => [convolutionEquation(node)] }
 
 export const deconvOperators: readonly Operator[] = [deconv, deconvDx]

@@ -16,7 +16,7 @@ import { OPSETS } from '../onnx/opsets.ts'
 import type { OnnxGraph, OnnxValue } from '../onnx/model.ts'
 import { writeModel } from '../onnx/write-model.ts'
 import type { Streamed } from '../streamed.ts'
-import { type EquationSurroundings, writeEquation } from './equations.ts'
+import { type EquationContext, writeEquation } from './equations.ts'
 import { Folding } from './folding.ts'
 import { ROWS } from './layers.ts'
 import { startGraph } from './start.ts'
@@ -176,9 +176,9 @@ class Step {
   }
 
   write(): { readonly graph: OnnxGraph; readonly feeds: StepFeeds } {
-    const around = this.surroundings()
+    const context = this.equationContext()
     const outputs = this.graph.outputs
-    for (const node of this.graph.nodes) this.writeNode(node, around)
+    for (const node of this.graph.nodes) this.writeNode(node, context)
     const gradients = new Map(
       this.graph.nodes.flatMap(({ outputs }) => outputs).flatMap((out) =>
         out.storage?.role === 'gradients' ? [[out.storage.offset, out] as const] : []
@@ -190,7 +190,7 @@ class Step {
         ({ value }: ParameterEntry): Value | undefined => gradients.get(value.storage!.offset),
         this.net.train,
         this.memory,
-        around,
+        context,
       )
     if (this.problems.length > 0) throw new ExportError(this.problems)
     this.nodes.at = 'count'
@@ -221,22 +221,22 @@ class Step {
     }
   }
 
-  private writeNode(node: Node, around: EquationSurroundings): void {
+  private writeNode(node: Node, context: EquationContext): void {
     this.nodes.at = node.name
     const operator = operators.get(node.op)!
     try {
       if (traitsOf(operators, node).view === true) {
         const [x, y] = [node.inputs[0]!, node.outputs[0]!]
-        this.names.set(y, this.nodes.reshape(around.nameOf(x), y.shape.map((dim) => (dim === 'n' ? -1 : dim))))
+        this.names.set(y, this.nodes.reshape(context.nameOf(x), y.shape.map((dim) => (dim === 'n' ? -1 : dim))))
         return
       }
-      const made = ROWS.get(node.op)?.(node, around)
+      const made = ROWS.get(node.op)?.(node, context)
       if (made !== undefined) {
         this.names.set(node.outputs[0]!, made)
         return
       }
       if (node.op === 'dropout' || node.op === 'dropout_dx') this.declareRandom(node)
-      for (const equation of withoutStages(operator.equations(node))) writeEquation(equation, around)
+      for (const equation of withoutStages(operator.equations(node))) writeEquation(equation, context)
     } catch (error) {
       if (!(error instanceof Unwritable)) throw error
       const { file, line } = placeOf(node)
@@ -254,7 +254,7 @@ class Step {
     this.random.set(key, { name, layer: node.layer })
   }
 
-  private surroundings(): EquationSurroundings {
+  private equationContext(): EquationContext {
     const { nodes, memory } = this
     const folding = new Folding(this.constants)
     const nameOf = (of: Tensor): string => {
@@ -271,7 +271,7 @@ class Step {
       if (!batched) throw new Unwritable('there is no batch')
       return nodes.add('Slice', [nodes.add('Shape', [batched.name]), nodes.integers([0]), nodes.integers([1])])
     }
-    const around: EquationSurroundings = {
+    const context: EquationContext = {
       nodes,
       folding,
       nameOf,
@@ -282,7 +282,7 @@ class Step {
         const made = tensor(name, [])
         writeEquation(
           equation(name, ['solver'], [], [store(made, [], correction(memory.step, betasOf(this.net.train.solver)[name]))]),
-          around,
+          context,
         )
         return this.names.get(made)!
       },
@@ -294,7 +294,7 @@ class Step {
         this.counts.push(count)
       },
     }
-    return around
+    return context
   }
 }
 

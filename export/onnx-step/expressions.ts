@@ -2,7 +2,7 @@ import { type Axis, axesOf, isAxis } from '../../compiler/ir/affine.ts'
 import { type Expression, type Guard, LOWEST, type UnaryOp } from '../../compiler/ir/expression.ts'
 import type { Known } from './folding.ts'
 import { writeLoad } from './loads.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { WritingContext } from './writing-context.ts'
 import { isProduct, writeProduct } from './products.ts'
 import { aligned, countOf, isMade, joined, type Made, numberIn, reshapeTo, type Scope, truths, Unwritable,
   type Written } from './written.ts'
@@ -25,13 +25,13 @@ const LARGE_MASK = 2 ** 14
 
 /** Writes the expressions of one equation, each once. */
 export class Expressions {
-  private readonly around: Surroundings
+  private readonly context: WritingContext
   private readonly scope: Scope
   private readonly points: readonly Axis[]
   private readonly known = new Map<Expression, Written>()
 
-  constructor(around: Surroundings, scope: Scope, points: readonly Axis[]) {
-    this.around = around
+  constructor(context: WritingContext, scope: Scope, points: readonly Axis[]) {
+    this.context = context
     this.scope = scope
     this.points = points
     scope.enter(points)
@@ -40,20 +40,20 @@ export class Expressions {
   write(e: Expression): Written {
     const before = this.known.get(e)
     if (before) return before
-    const written = this.around.folding.of(e, this.scope.sorted) ?? this.make(e)
+    const written = this.context.folding.of(e, this.scope.sorted) ?? this.make(e)
     this.known.set(e, written)
     return written
   }
 
   private make(e: Expression): Written {
-    const { nodes } = this.around
+    const { nodes } = this.context
     switch (e.kind) {
       case 'load':
-        return writeLoad(e, this.around, this.scope)
+        return writeLoad(e, this.context, this.scope)
       case 'scalar':
-        return { name: this.around.scalar(e.name), axes: [] }
+        return { name: this.context.scalar(e.name), axes: [] }
       case 'random':
-        return { name: this.around.random(e.key), axes: this.points }
+        return { name: this.context.random(e.key), axes: this.points }
       case 'unary': {
         const a = this.write(e.a)
         const op = UNARY[e.op]
@@ -74,14 +74,14 @@ export class Expressions {
   }
 
   private binary(op: string, a: Written, b: Written): Written {
-    const { nodes } = this.around
+    const { nodes } = this.context
     if (op === 'Max' && isMade(a) && numberIn(b) === 0) return { name: nodes.add('Relu', [a.name]), axes: a.axes }
     const axes = joined(this.scope, [a, b])
     return { name: nodes.add(op, [aligned(nodes, a, axes), aligned(nodes, b, axes)]), axes }
   }
 
   private select({ test, a, b, yes, no }: Extract<Expression, { kind: 'select' }>): Written {
-    const { nodes } = this.around
+    const { nodes } = this.context
     const [left, right] = [this.write(a), this.write(b)]
     if (test === 'finite') {
       const size = nodes.add('Abs', [aligned(nodes, left, left.axes)])
@@ -96,7 +96,7 @@ export class Expressions {
 
   /** `yes` where a value of truths holds. */
   private where(condition: Made, yes: Written, no: Written): Written {
-    const { nodes } = this.around
+    const { nodes } = this.context
     const axes = joined(this.scope, [yes, no, condition])
     return { name: nodes.add('Where', [aligned(nodes, condition, axes), aligned(nodes, yes, axes), aligned(nodes, no, axes)]), axes }
   }
@@ -106,7 +106,7 @@ export class Expressions {
     const masks = this.masks(guards)
     const fallback: Known = { axes: [], values: [otherwise] }
     if (masks.length === 0) return inside
-    const { nodes } = this.around
+    const { nodes } = this.context
     const axes = this.scope.sorted(masks.flatMap((mask) => mask.axes))
     const condition = masks.map((mask) => truths(nodes, mask, axes)).reduce((all, mask) => nodes.add('And', [all, mask]))
     return this.where({ name: condition, axes }, inside, fallback)
@@ -114,7 +114,7 @@ export class Expressions {
 
   /** Where guards hold, those of the same axes together; those that always do are none. */
   private masks(guards: readonly Guard[]): readonly Known[] {
-    const { folding } = this.around
+    const { folding } = this.context
     const byAxes = new Map<string, { axes: readonly Axis[]; guards: Guard[] }>()
     for (const guard of guards) {
       const axes = this.scope.sorted(axesOf(guard.at))
@@ -142,7 +142,7 @@ export class Expressions {
       axes = [...axes, ...body.axes]
       body = body.body
     }
-    const { nodes } = this.around
+    const { nodes } = this.context
     if (e.combine === 'sum' && body.kind === 'binary' && body.op === 'mul') {
       const factors = [this.write(body.a), this.write(body.b)] as const
       if (isProduct(factors, axes)) return writeProduct(nodes, factors, axes, this.scope)
@@ -162,12 +162,12 @@ export class Expressions {
   private times(axes: readonly Axis[]): Written {
     const fixed = axes.filter(({ extent }) => typeof extent === 'number')
     const count: Known = { axes: [], values: [countOf(fixed)] }
-    return fixed.length === axes.length ? count : this.binary('Mul', { name: this.around.scalar('batch'), axes: [] }, count)
+    return fixed.length === axes.length ? count : this.binary('Mul', { name: this.context.scalar('batch'), axes: [] }, count)
   }
 
   /** The position of the first largest, row-major over the axes, as a number. */
   private position(value: Written, axes: readonly Axis[]): Written {
-    const { nodes } = this.around
+    const { nodes } = this.context
     if (axes.some((axis) => !value.axes.includes(axis))) throw new Unwritable('a position along what does not change')
     const left = value.axes.filter((axis) => !axes.includes(axis))
     const inFront = nodes.transpose(aligned(nodes, value, value.axes), [...left, ...axes].map((axis) => value.axes.indexOf(axis)))

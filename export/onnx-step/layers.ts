@@ -6,43 +6,50 @@ import { fromEnd } from '../../compiler/ops/elementwise.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { type Pair, pairOf } from '../../compiler/ops/sliding-window.ts'
 import { nowhere } from '../../dsl/source.ts'
-import type { EquationSurroundings } from './equations.ts'
-import { couple, NO_PADS, type Pads, reachesFar, seenBy, slide, spreadByTurned, spreadOver, type Windows, windowsOf } from './windows.ts'
+import type { EquationContext } from './equations.ts'
+import { weightGradient, NO_PADS, type Pads, reachesFar, seenBy, convolve, convolveTransposedByTurned, convolveTransposed, type Windows,
+  windowsOf } from './windows.ts'
 
 /**
  * Operators that are written as one of ONNX, or as few, and not by their equations: above all those whose windows slide. Gives the value of the
  * node's output; undefined where its equations are the better way.
  */
-export type Row = (node: Node, around: EquationSurroundings) => string | undefined
+export type Row = (node: Node, context: EquationContext) => string | undefined
 
 const groupsOf = ({ attributes }: Node): number => (attributes['groups'] as number | undefined) ?? 1
 const kernelOf = (weight: Tensor): Pair => weight.shape.slice(2) as unknown as Pair
 
-const weightsOf = ({ parameters: { weight, bias } }: Node, { nameOf }: EquationSurroundings): [string, string?] => [
+const weightsOf = ({ parameters: { weight, bias } }: Node, { nameOf }: EquationContext): [string, string?] => [
   nameOf(weight!),
   ...(bias ? [nameOf(bias)] : []) as [string?],
 ]
 
-const sliding: Row = (node, around) => {
+const convolution: Row = (node, context) => {
   const x = node.inputs[0]!
   const windows = windowsOf(node, kernelOf(node.parameters['weight']!), x.shape, node.outputs[0]!.shape)
-  return slide(around.nodes, windows, [around.nameOf(x), ...weightsOf(node, around)], groupsOf(node))
+  return convolve(context.nodes, windows, [context.nameOf(x), ...weightsOf(node, context)], groupsOf(node))
 }
 
-const spreading: Row = (node, around) => {
+const transposedConvolution: Row = (node, context) => {
   const x = node.inputs[0]!
   const windows = windowsOf(node, kernelOf(node.parameters['weight']!), node.outputs[0]!.shape, x.shape)
-  const inputs = [around.nameOf(x), ...weightsOf(node, around)] as const
-  const turned = spreadByTurned(around.nodes, windows, inputs, node.parameters['weight']!.shape as readonly number[], groupsOf(node))
-  return turned ?? (reachesFar(windows) ? undefined : spreadOver(around.nodes, windows, inputs, groupsOf(node)))
+  const inputs = [context.nameOf(x), ...weightsOf(node, context)] as const
+  const turned = convolveTransposedByTurned(
+    context.nodes,
+    windows,
+    inputs,
+    node.parameters['weight']!.shape as readonly number[],
+    groupsOf(node),
+  )
+  return turned ?? (reachesFar(windows) ? undefined : convolveTransposed(context.nodes, windows, inputs, groupsOf(node)))
 }
 
-const coupling: Row = (node, { nodes, nameOf }) => {
+const weightGradientRow: Row = (node, { nodes, nameOf }) => {
   const [dense, strided] = node.inputs as readonly [Value, Value]
   const out = node.outputs[0]!
   const windows = windowsOf(node, kernelOf(out), dense.shape, strided.shape)
   const shapes = { weight: out.shape as readonly number[], map: strided.shape }
-  return couple(nodes, windows, [nameOf(dense), nameOf(strided)], shapes, groupsOf(node))
+  return weightGradient(nodes, windows, [nameOf(dense), nameOf(strided)], shapes, groupsOf(node))
 }
 
 // ---- pooling -----------------------------------------------------------------------------------------------------------
@@ -80,8 +87,8 @@ const maxPool: Row = (node, { nodes, nameOf }) => {
  * The position within its window of each maximum: the first in row order that equals it, as fusenet has it. MaxPool's own indices are not asked
  * for: onnxruntime's WebGPU has none.
  */
-const maxPosition: Row = (node, around) => {
-  const { nodes, nameOf } = around
+const maxPosition: Row = (node, context) => {
+  const { nodes, nameOf } = context
   const x = node.inputs[0]!
   const { shape } = node.outputs[0]!
   const { slides, pads } = poolWindows(node, x, node.outputs[0]!)
@@ -94,7 +101,7 @@ const maxPosition: Row = (node, around) => {
     const rows = nodes.reshape(whole, [-1, x.shape[1] as number, 1, ends[0]! * ends[1]!])
     return nodes.add('Cast', [nodes.add('ArgMax', [rows], { axis: 3, keepdims: 1 })], { to: 1 })
   }
-  const maxima = maxPool(node, around)!
+  const maxima = maxPool(node, context)!
   let position = nodes.number(0)
   for (let k = slides[0].kernel * width - 1; k >= 0; k--) {
     const seen = seenBy(nodes, slides, framed, shape, [Math.floor(k / width), k % width])
@@ -108,7 +115,7 @@ function divisorsOf(
   x: Value,
   y: Value,
   { attributes }: Node,
-  { folding }: EquationSurroundings,
+  { folding }: EquationContext,
 ): { values: readonly number[]; shape: readonly number[] } | undefined {
   const node: Node = { name: '', op: 'avg_pool', layer: '', inputs: [x], parameters: {}, outputs: [y], attributes, span: nowhere }
   const [{ axes, stores }] = operators.get('avg_pool')!.equations(node) as [Equation]
@@ -121,11 +128,11 @@ function divisorsOf(
 }
 
 /** The mean of windows with zeros around the map, times the ratio of the divisors. */
-const avgPool: Row = (node, around) => {
-  const { nodes, nameOf } = around
+const avgPool: Row = (node, context) => {
+  const { nodes, nameOf } = context
   const [x, y] = [node.inputs[0]!, node.outputs[0]!]
   const windows = poolWindows(node, x, y)
-  const divisors = divisorsOf(x, y, node, around)
+  const divisors = divisorsOf(x, y, node, context)
   // Opset 19 alone dilates averages.
   if (!isDense(windows.slides) || !divisors) return undefined
   const large = isLarge(windows)
@@ -156,22 +163,22 @@ const maxDx: Row = (node, { nodes, nameOf }) => {
     rows.kernel,
     columns.kernel,
   ])
-  const map = spreadOver(nodes, windows, [each, unit], 1)
+  const map = convolveTransposed(nodes, windows, [each, unit], 1)
   return nodes.reshape(map, dx.shape.map((dim) => (dim === 'n' ? -1 : dim)))
 }
 
 /** Each window's share of dy, spread by a kernel of ones. */
-const avgDx: Row = (node, around) => {
-  const { nodes, nameOf } = around
+const avgDx: Row = (node, context) => {
+  const { nodes, nameOf } = context
   const dy = node.inputs[0]!
   const dx = node.outputs[0]!
   const windows = poolWindows(node, dx, dy)
-  const divisors = divisorsOf(dx, dy, node, around)
+  const divisors = divisorsOf(dx, dy, node, context)
   if (!overlaps(windows) || reachesFar(windows) || !divisors) return undefined
   const shares = nodes.add('Div', [nameOf(dy), nodes.numbers(divisors.values, divisors.shape)])
   const [rows, columns] = windows.slides
   const ones = nodes.numbers(new Array<number>(rows.kernel * columns.kernel).fill(1), [1, 1, rows.kernel, columns.kernel])
-  const map = spreadOver(nodes, windows, [nodes.reshape(shares, [-1, 1, ...dy.shape.slice(2) as number[]]), ones], 1)
+  const map = convolveTransposed(nodes, windows, [nodes.reshape(shares, [-1, 1, ...dy.shape.slice(2) as number[]]), ones], 1)
   return nodes.reshape(map, dx.shape.map((dim) => (dim === 'n' ? -1 : dim)))
 }
 
@@ -182,11 +189,11 @@ const concat: Row = ({ inputs, outputs, attributes }, { nodes, nameOf }) => {
 }
 
 export const ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
-  ['conv', sliding],
-  ['deconv_dx', sliding],
-  ['deconv', spreading],
-  ['conv_dx', spreading],
-  ['conv_dweight', coupling],
+  ['conv', convolution],
+  ['deconv_dx', convolution],
+  ['deconv', transposedConvolution],
+  ['conv_dx', transposedConvolution],
+  ['conv_dweight', weightGradientRow],
   ['max_pool', maxPool],
   ['global_max_pool', maxPool],
   ['max_pool_position', maxPosition],

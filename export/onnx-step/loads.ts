@@ -1,7 +1,7 @@
 import { type Axis, axesOf, type Index, isAxis } from '../../compiler/ir/affine.ts'
 import type { Load } from '../../compiler/ir/expression.ts'
 import type { Dim } from '../../compiler/ir/tensor.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { WritingContext } from './writing-context.ts'
 import { extentsOf } from './folding.ts'
 import { type Made, reshapeTo, type Scope, Unwritable } from './written.ts'
 
@@ -16,25 +16,25 @@ interface Read {
  * A tensor as an equation reads it, a dimension for each axis. Positions are known when the model is written: dimensions are taken whole, cut
  * into several, or gathered from. A position behind an end is one that a condition leaves out: its nearest neighbour stands there.
  */
-export function writeLoad({ tensor, at }: Load, around: Surroundings, scope: Scope): Made {
-  const { nodes } = around
-  const name = around.nameOf(tensor)
+export function writeLoad({ tensor, at }: Load, context: WritingContext, scope: Scope): Made {
+  const { nodes } = context
+  const name = context.nameOf(tensor)
   const axes = at.map((form) => scope.sorted(axesOf(form)))
   const found = axes.flat()
-  if (new Set(found).size < found.length) return jointly({ name, shape: tensor.shape, at }, around, scope)
-  const reads = at.map((form, d) => readOf(form, axes[d]!, tensor.shape[d]!, around))
+  if (new Set(found).size < found.length) return jointly({ name, shape: tensor.shape, at }, context, scope)
+  const reads = at.map((form, d) => readOf(form, axes[d]!, tensor.shape[d]!, context))
   let value = name
   // From behind: what a dimension becomes moves those behind it alone.
   reads.forEach((_, i) => {
     const d = reads.length - 1 - i
     const { positions, axes } = reads[d]!
-    if (positions) value = gathered(value, d, positions, axes, around)
+    if (positions) value = gathered(value, d, positions, axes, context)
   })
   if (reads.some(({ positions, axes }) => !positions && axes.length !== 1)) value = nodes.reshape(value, reshapeTo(found))
   return { name: value, axes: found }
 }
 
-function readOf(form: Index, axes: readonly Axis[], dim: Dim, { folding }: Surroundings): Read {
+function readOf(form: Index, axes: readonly Axis[], dim: Dim, { folding }: WritingContext): Read {
   const [first] = axes
   if (axes.length === 1 && isAxis(form, first!) && first!.extent === dim) return { axes }
   if (axes.some(({ extent }) => typeof extent !== 'number')) throw new Unwritable('an element of the batch that moves')
@@ -45,7 +45,7 @@ function readOf(form: Index, axes: readonly Axis[], dim: Dim, { folding }: Surro
   return isWhole ? { axes } : { axes, positions }
 }
 
-function gathered(value: string, d: number, positions: readonly number[], axes: readonly Axis[], { nodes }: Surroundings): string {
+function gathered(value: string, d: number, positions: readonly number[], axes: readonly Axis[], { nodes }: WritingContext): string {
   const [from, second] = positions as [number, number | undefined]
   const step = (second ?? from + 1) - from
   if (axes.length === 1 && step > 0 && positions.every((at, i) => at === from + i * step)) {
@@ -58,10 +58,10 @@ function gathered(value: string, d: number, positions: readonly number[], axes: 
 /** Dimensions that move together, as those of a diagonal, are one that is gathered from. The batch stays by itself. */
 function jointly(
   { name, shape, at }: { readonly name: string; readonly shape: readonly Dim[]; readonly at: readonly Index[] },
-  around: Surroundings,
+  context: WritingContext,
   scope: Scope,
 ): Made {
-  const { nodes, folding } = around
+  const { nodes, folding } = context
   const [batch] = at
   const isBatched = shape[0] === 'n'
   const batchAxes = isBatched ? axesOf(batch!) : []

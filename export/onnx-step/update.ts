@@ -6,7 +6,7 @@ import { type Shape, tensor, type Tensor } from '../../compiler/ir/tensor.ts'
 import type { ParameterEntry, Value } from '../../compiler/graph/graph.ts'
 import type { UpdateSettings } from '../../compiler/graph-passes/pass.ts'
 import { clipFactor, solverSlots, updated } from '../../compiler/ops/solver.ts'
-import { type EquationSurroundings, writeEquation } from './equations.ts'
+import { type EquationContext, writeEquation } from './equations.ts'
 
 /** A tensor that a step takes and gives back: what a driver feeds first, and what it is called. */
 export interface SolverState {
@@ -62,9 +62,9 @@ export function writeUpdate(
   gradientOf: (entry: ParameterEntry) => Value | undefined,
   { solver: { call, args: { lr: _, ...args } }, accumulate }: UpdateSettings,
   memory: SolverMemory,
-  around: EquationSurroundings,
+  context: EquationContext,
 ): void {
-  const { nodes } = around
+  const { nodes } = context
   const { step, batches, sums, histories } = memory
   const at = (name: string): void => {
     nodes.at = name
@@ -93,7 +93,7 @@ export function writeUpdate(
       const g = totals.get(entry)!(axes)
       return sum(axes, mul(g, g))
     })
-    writeEquation(equation('solver.clip', ['solver'], [], [store(clip, [], clipFactor(add(...squares), most as number))]), around)
+    writeEquation(equation('solver.clip', ['solver'], [], [store(clip, [], clipFactor(add(...squares), most as number))]), context)
   }
 
   for (const entry of trained) {
@@ -120,7 +120,7 @@ export function writeUpdate(
         ...(sumOf ? [store(sumOf, axes, ifLast(constant(0), gradient))] : []),
         count(step, batches ? mul(isLast, broken) : broken),
       ]),
-      around,
+      context,
     )
   }
   at('solver')
@@ -129,7 +129,7 @@ export function writeUpdate(
       store(step, [], add(load(step), isLast)),
       ...(batches ? [store(batches, [], ifLast(constant(0), add(load(batches), 1)))] : []),
     ]),
-    around,
+    context,
   )
 }
 

@@ -41,7 +41,7 @@ const grouped = (groups: number): Attributes => (groups === 1 ? {} : { group: gr
 const isBlind = (slides: readonly [Slide, Slide], pads: Pads): boolean => pads.some((pad, i) => pad >= reach(slides[i % 2]!))
 
 /** strided = windows over dense, times weight [S, D / groups, kh, kw]. */
-export function slide(
+export function convolve(
   nodes: StepNodes,
   { slides, pads }: Windows,
   [dense, ...weights]: readonly [dense: string, weight: string, bias?: string],
@@ -53,7 +53,7 @@ export function slide(
 }
 
 /** dense = what each element of strided gives to its window, by weight [S, D / groups, kh, kw]. */
-export function spreadOver(
+export function convolveTransposed(
   nodes: StepNodes,
   { slides, pads, beyond }: Windows,
   inputs: readonly [strided: string, weight: string, bias?: string],
@@ -70,7 +70,7 @@ export function spreadOver(
  * The same where windows move by one, as a convolution with the weight turned round: onnxruntime takes half of the time for it. Undefined
  * where padding is larger than what windows reach.
  */
-export function spreadByTurned(
+export function convolveTransposedByTurned(
   nodes: StepNodes,
   { slides, pads, beyond }: Windows,
   [strided, weight, ...bias]: readonly [strided: string, weight: string, bias?: string],
@@ -107,17 +107,17 @@ export function seenBy(
 }
 
 /**
- * The gradient of the weight [S, D / groups, kh, kw] that couples two maps: a product of matrices for each element of the window, of what
+ * The gradient of the weight [S, D / groups, kh, kw] that joins two maps: a product of matrices for each element of the window, of what
  * that element lies on, row by row, and the strided map. In groups, a convolution whose kernel is the strided map.
  */
-export function couple(
+export function weightGradient(
   nodes: StepNodes,
   windows: Windows,
   [dense, strided]: readonly [dense: string, strided: string],
   { weight, map }: { readonly weight: readonly number[]; readonly map: Shape },
   groups: number,
 ): string {
-  if (groups > 1) return coupleGroups(nodes, windows, [dense, strided], { weight, map }, groups)
+  if (groups > 1) return groupedWeightGradient(nodes, windows, [dense, strided], { weight, map }, groups)
   const { slides, pads } = windows
   const [outer, inner, height, width] = weight as [number, number, number, number]
   // Channels first, so that a row of a matrix is all that a channel has.
@@ -136,7 +136,7 @@ export function couple(
  * weight[g s, d, kh, kw] = sum over n, h, w of dense[n, g d, h stride + kh dilation - pad, ...] strided[n, g s, h, w]: images are the channels
  * of this convolution, its stride is the other's dilation and its dilation the other's stride.
  */
-function coupleGroups(
+function groupedWeightGradient(
   nodes: StepNodes,
   { slides, pads }: Windows,
   [dense, strided]: readonly [dense: string, strided: string],

@@ -36,7 +36,7 @@ export class Scope {
 
   private placeOf(axis: Axis): number {
     const place = this.places.get(axis)
-    if (place === undefined) throw new Unwritable(`${axis.name} is an axis of nothing around it`)
+    if (place === undefined) throw new Unwritable(`${axis.name} is an axis of nothing context it`)
     return place
   }
 }

@@ -7,25 +7,25 @@ import { elementCount } from '../../bundle/sizes.ts'
 import { PAGE_BYTES, RECORD_ALIGNMENT } from '../../bundle/wasm-abi.ts'
 
 /** Records hold them as i32. */
-const MOST_ITEMS = 2 ** 31 - 1
+const MOST_TASKS = 2 ** 31 - 1
 const MOST_PAGES = 65536
 /** Chunks in which each of several threads takes its share of a dispatch, about: fewer make threads wait for each other, more cost atomic operations. */
 const CHUNKS = 16
 
-/** Items of a dispatch at a batch: those that there are, of what is counted generously where several samples have one item. */
-export function itemsOf({ fixed, perSample }: Size, batch: number): number {
+/** Tasks of a dispatch at a batch: those that there are, of what is counted generously where several samples have one task. */
+export function tasksOf({ fixed, perSample }: Size, batch: number): number {
   if (fixed === 0 || perSample === 0) return fixed + perSample * batch
   // A quotient of two numbers of which one was rounded: a block more for that would have no samples.
   return fixed * Math.ceil(batch * perSample / fixed - 1e-9)
 }
 
 /**
- * Items that a thread takes at once. What it has packed or made for one item it keeps for its next ones, so of several threads each takes whole samples where
+ * Tasks that a thread takes at once. What it has packed or made for one task it keeps for its next ones, so of several threads each takes whole samples where
  * there are enough: cut within a sample, a map that is made for all tasks of the sample was made two or three times.
  */
-export function chunkOf(items: number, perSample: number, batch: number, threads: number): number {
-  if (threads === 1) return Math.max(1, items)
-  const chunk = Math.max(1, Math.floor(items / (threads * CHUNKS)))
+export function chunkOf(tasks: number, perSample: number, batch: number, threads: number): number {
+  if (threads === 1) return Math.max(1, tasks)
+  const chunk = Math.max(1, Math.floor(tasks / (threads * CHUNKS)))
   const enough = batch >= threads * CHUNKS || (batch % threads === 0 && batch >= 2 * threads)
   return perSample > 1 && enough ? perSample * Math.max(1, Math.floor(chunk / perSample)) : chunk
 }
@@ -125,10 +125,10 @@ function place(plan: Plan, batch: number, used: ReadonlySet<number>, programs: r
     const records = plan.programs[name]!.dispatches.map((d, i) => {
       const bring = name === 'prepare' ? brought[i] : undefined
       const addressHere = (tensor: number): number => bring?.find((b) => b.tensor === tensor)?.at ?? address(tensor)
-      const items = itemsOf(d.invocations, batch)
-      if (items > MOST_ITEMS)
-        throw new DeviceError(`at batch ${batch} ${d.name} has ${items} items, a CPU counts them up to ${MOST_ITEMS}: use a smaller batch`)
-      return put([d.kernel, items, chunkOf(items, d.invocations.perSample, batch, threads), 0, ...d.tensors.map(addressHere)])
+      const tasks = tasksOf(d.invocations, batch)
+      if (tasks > MOST_TASKS)
+        throw new DeviceError(`at batch ${batch} ${d.name} has ${tasks} tasks, a CPU counts them up to ${MOST_TASKS}: use a smaller batch`)
+      return put([d.kernel, tasks, chunkOf(tasks, d.invocations.perSample, batch, threads), 0, ...d.tensors.map(addressHere)])
     })
     laidOut.set(name, { block: put([records.length, ...records]), single: records.map((record) => put([1, record])) })
   }

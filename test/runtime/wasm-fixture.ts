@@ -10,7 +10,7 @@ const WIDTH = 4
 const nothing: Size = { fixed: 0, perSample: 0 }
 
 /**
- * A bundle with a module made by hand: y = 16 x, [n, 4], by four kernels that each double. An item is a sample. `traps`: what
+ * A bundle with a module made by hand: y = 16 x, [n, 4], by four kernels that each double. A task is a sample. `traps`: what
  * the third of them does.
  */
 export function wasmFixture(traps: Trap = 'never'): Bundle {
@@ -71,20 +71,20 @@ const FLAG = 4096
 const SCRATCH = 320
 
 function double(traps: Trap): WasmFunction {
-  const [record, scratch, item, end, at] = [0, 1, 2, 3, 5]
+  const [record, scratch, task, end, at] = [0, 1, 2, 3, 5]
   const c = new Code()
   if (traps !== 'never') {
     c.get(scratch).i32(0).memory('i32.load', SCRATCH).op(traps === 'caller' ? 'i32.eq' : 'i32.ne').if()
     c.i32(0).i32(1).memory('i32.atomic.store', FLAG).op('unreachable')
-    // The others wait, or they might take all items before.
+    // The others wait, or they might take all tasks before.
     c.else().loop().i32(0).memory('i32.atomic.load', FLAG).op('i32.eqz').brIf(0).end().end()
   }
   c.loop()
-  c.get(item).i32(4).op('i32.shl').set(at)
+  c.get(task).i32(4).op('i32.shl').set(at)
   c.get(record).memory('i32.load', 20).get(at).op('i32.add')
   for (let k = 0; k < 2; k++) c.get(record).memory('i32.load', 16).get(at).op('i32.add').memory('v128.load')
   c.op('f32x4.add').memory('v128.store')
-  c.get(item).i32(1).op('i32.add').tee(item).get(end).op('i32.lt_u').brIf(0)
+  c.get(task).i32(1).op('i32.add').tee(task).get(end).op('i32.lt_u').brIf(0)
   c.end()
   return { type: KERNEL, locals: ['i32'], code: c }
 }

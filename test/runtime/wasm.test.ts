@@ -74,7 +74,7 @@ describe('memory', () => {
     net.close()
     const said = inspect(text, { target: 'wasm', batch: BATCH }).programs['train']!.peakBytes
     const threadBytes = 2 * bundle.manifest.plans['wasm']!.modules!.train!.threadBytes
-    // Beside the buffers of `train`: weights and biases with BN folded into them, for evaluation in between; what threads prepare items in;
+    // Beside the buffers of `train`: weights and biases with BN folded into them, for evaluation in between; what threads prepare tasks in;
     // the first and the last page, rounding to whole pages; records of a few words, running statistics.
     const foldedBytes = 4 * (16 * 3 * 25 + 16 + 16 * 16 * 9 + 16 + 20 * 16 * 8 * 8 + 20)
     expect(before).toBeGreaterThanOrEqual(said)

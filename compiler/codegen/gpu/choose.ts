@@ -1,5 +1,5 @@
 import { freeAxes, reductions, steps } from '../../ir/analysis.ts'
-import { blockAlong, blocksOf } from './statistics-block.ts'
+import { blockAlong, statisticsBlock } from './statistics-block.ts'
 import type { Expression, Reduction } from '../../ir/expression.ts'
 import type { Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
@@ -93,7 +93,7 @@ export const fusedProducerVerdict = (
     return loading && fused.costs[0]! > loading.costs[0]! + alone ? 'too often' : undefined
   })
 
-export { blocksOf }
+export { statisticsBlock }
 
 /**
  * The workgroup that covers a block of an image, and where that is small, several tiles of channels. Where memory of a workgroup

@@ -9,7 +9,7 @@ const MOST_POINTS = 1024
  * Of what a workgroup gathers statistics: one image's whole map, or so many of its rows that a workgroup can cover them with
  * any tile. A side of more than a few points is rounded up to fours, so that it can be cut into tiles.
  */
-export function blocksOf(e: Equation): BlockSizes | string {
+export function statisticsBlock(e: Equation): BlockSizes | string {
   const [stored] = e.stores
   if (!stored || channelAxesOf(e, stored)?.groupAxis) return `${e.name} does not store ${stored?.tensor.name} channel by channel`
   const sums = e.stores.flatMap((s) => reductions(s.value))

@@ -38,7 +38,7 @@ export const CAPABILITIES: KernelCapabilities = {
   ]),
 }
 
-/** Prints a kernel as a function that goes through items `first` to `last`: see KERNEL. */
+/** Prints a kernel as a function that goes through tasks `first` to `last`: see KERNEL. */
 export function printFunction(kernel: KernelFunction, options: PrintOptions): WasmFunction {
   return new Printer(kernel, options).print()
 }
@@ -94,7 +94,7 @@ class Printer {
     return { type: KERNEL, locals: this.locals.types, code }
   }
 
-  /** Items are counted generously where the batch is cut into chunks: what lies beyond the grid is left out. */
+  /** Tasks are counted generously where the batch is cut into chunks: what lies beyond the grid is left out. */
   private limitToGrid(): void {
     const { code } = this
     if (!this.kernel.grid.some(({ extent }) => typeof extent === 'object')) return

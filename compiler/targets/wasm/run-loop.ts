@@ -3,7 +3,7 @@ import { Code } from './code.ts'
 import type { FunctionType, WasmFunction } from './encode.ts'
 
 /**
- * A kernel: address of its record, address of this thread's memory, first item, the one after the last, and the first item of those that this thread has
+ * A kernel: address of its record, address of this thread's memory, first task, the one after the last, and the first task of those that this thread has
  * done without a gap: what it has packed for one of them it still has.
  */
 export const KERNEL: FunctionType = { params: ['i32', 'i32', 'i32', 'i32', 'i32'], results: [] }
@@ -21,7 +21,7 @@ const NAMES = [
   'at',
   'record',
   'kernel',
-  'items',
+  'tasks',
   'chunk',
   'scratch',
   'threads',
@@ -42,7 +42,7 @@ const NAMES = [
 type Names = Readonly<Record<(typeof NAMES)[number], number>>
 
 /**
- * `run(thread)`: every dispatch of the program in order. The items of a dispatch are cut into as many shares as there are threads, neighbours in one: a
+ * `run(thread)`: every dispatch of the program in order. The tasks of a dispatch are cut into as many shares as there are threads, neighbours in one: a
  * thread takes its own in chunks, from the first on, then what others have not taken of theirs. Then all threads wait for each other.
  */
 export function runFunction(kernelType: number): WasmFunction {
@@ -58,13 +58,13 @@ export function runFunction(kernelType: number): WasmFunction {
   c.get(v.at).get(v.count).op('i32.ge_u').brIf(1)
   c.get(v.block).get(v.at).i32(2).op('i32.shl').op('i32.add').memory('i32.load', 4).set(v.record)
   c.get(v.record).memory('i32.load', RECORD.kernel).set(v.kernel)
-  c.get(v.record).memory('i32.load', RECORD.items).set(v.items)
+  c.get(v.record).memory('i32.load', RECORD.tasks).set(v.tasks)
   c.get(v.record).memory('i32.load', RECORD.chunk).set(v.chunk)
   // The barrier's state is read before this thread can arrive at it.
   c.i32(0).memory('i32.atomic.load', CONTROL.phase).set(v.phase)
   c.get(v.record).i32(1).memory('i32.store', RECORD.busy)
   c.get(v.threads).i32(1).op('i32.le_s').if()
-  c.get(v.record).get(v.scratch).i32(0).get(v.items).i32(0).get(v.kernel).callIndirect(kernelType)
+  c.get(v.record).get(v.scratch).i32(0).get(v.tasks).i32(0).get(v.kernel).callIndirect(kernelType)
   c.get(v.record).i32(0).memory('i32.store', RECORD.busy)
   c.else()
   takeItems(c, v, kernelType)
@@ -76,16 +76,16 @@ export function runFunction(kernelType: number): WasmFunction {
   return { type: { params: ['i32'], results: [] }, locals: NAMES.slice(1).map(() => 'i32' as const), code: c }
 }
 
-/** Does items until nobody's share has any left. */
+/** Does tasks until nobody's share has any left. */
 function takeItems(c: Code, v: Names, kernelType: number): void {
-  c.get(v.items).get(v.threads).get(v.chunk).op('i32.mul').tee(v.share).op('i32.add').i32(1).op('i32.sub')
+  c.get(v.tasks).get(v.threads).get(v.chunk).op('i32.mul').tee(v.share).op('i32.add').i32(1).op('i32.sub')
   c.get(v.share).op('i32.div_u').get(v.chunk).op('i32.mul').set(v.share)
   c.i32(-1).set(v.done)
   c.i32(0).set(v.turn)
   c.get(v.thread).set(v.owner)
   c.loop()
   c.get(v.owner).get(v.share).op('i32.mul').set(v.begin)
-  smaller(c, v.end, v.items, () => c.get(v.begin).get(v.share).op('i32.add'))
+  smaller(c, v.end, v.tasks, () => c.get(v.begin).get(v.share).op('i32.add'))
   c.get(v.owner).i32(LINE_BYTES).op('i32.mul').set(v.taken)
   c.block().loop()
   c.get(v.taken).memory('i32.atomic.load', CONTROL.taken).get(v.begin).op('i32.add').get(v.end).op('i32.ge_u').brIf(1)

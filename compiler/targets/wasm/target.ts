@@ -94,7 +94,7 @@ interface Known {
   readonly text: string
   readonly how: string
   readonly threadBytes: number
-  readonly items: PrintedKernel['invocations']
+  readonly tasks: PrintedKernel['invocations']
 }
 
 /** Memory that a thread has for packing; vectors are read a little beyond the end. */
@@ -118,7 +118,7 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
       text: `${baseline.locals.join()} ${latin(baseline.code.bytes)}`,
       how: nest.summary,
       threadBytes: bytesOfThread(wide ?? kernel),
-      items: gridSize(kernel.grid.map((g) => g.extent)),
+      tasks: gridSize(kernel.grid.map((g) => g.extent)),
     }
   }
   const lowered = (equation: Equation, key: string): Known => {
@@ -137,7 +137,7 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
       const bindings = bindingsBy(equation)
       // Names do not reach the code: layers of one shape share a kernel.
       const kernel = lowered(equation, kernelText(equation))
-      return { bindings, invocations: kernel.items, workgroup: 1, text: kernel.text, how: kernel.how }
+      return { bindings, invocations: kernel.tasks, workgroup: 1, text: kernel.text, how: kernel.how }
     },
     lower: (given) => {
       const equation = inOrder(given)

@@ -1,7 +1,7 @@
 import { knownSchedule } from '../known-schedule.ts'
 import { HALF_PLAN, SOFTWARE_PLAN, WEBGPU } from '../../../bundle/plans.ts'
 import { bufferOf } from '../../ir/tensor.ts'
-import { blocksOf, candidates, chooseSchedule, fusedProducerVerdict, rejectFusedProducer } from '../../codegen/gpu/choose.ts'
+import { statisticsBlock, candidates, chooseSchedule, fusedProducerVerdict, rejectFusedProducer } from '../../codegen/gpu/choose.ts'
 import { HARDWARE, SOFTWARE } from '../../codegen/gpu/cost-model.ts'
 import { lower } from '../../codegen/gpu/lower.ts'
 import { onceForAll } from '../../compile-cache.ts'
@@ -114,7 +114,7 @@ export function scheduled(
     maxBindings: 8,
     sharesBuffers: false,
     maxPrologueInputs: 2,
-    statisticsBlock: blocksOf,
+    statisticsBlock,
     printer,
   }
 }

@@ -4,7 +4,7 @@ import type { Folding } from './folding.ts'
 import type { StepNodes } from './step-nodes.ts'
 
 /** What equations read beside each other. */
-export interface Surroundings {
+export interface WritingContext {
   readonly nodes: StepNodes
   readonly folding: Folding
   /** The value of the model that holds a tensor, as float32. */
