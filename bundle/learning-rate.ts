@@ -11,8 +11,8 @@ import type { StepScalars } from './device.ts'
 export const SCHEDULES: readonly string[] = ['fixed', 'step', 'multistep', 'exp', 'inv', 'poly', 'sigmoid', 'cosine', 'warmup']
 
 /**
- * The numbers of updates that durations in epochs, and schedules up to the end, refer to. Unknown (a single step): an epoch and a run
- * have no end.
+ * The numbers of updates that durations in epochs, and schedules up to the end, refer to. Unknown (single steps, of no dataset): an epoch and a
+ * run have no end.
  */
 export interface Horizon {
   readonly stepsPerEpoch?: number
@@ -61,10 +61,16 @@ const FACTORS: Readonly<Record<string, Rate>> = {
   exp: (a, t) => gammaOf(a) ** t,
   inv: (a, t) => (1 + gammaOf(a) * t) ** -numberOf(a, 'power', 1),
   poly: (a, t, h) => (1 - done(a, t, h)) ** numberOf(a, 'power', 1),
-  // Without an end of the epoch in sight `step` is infinitely far: 0 times that is no number.
-  sigmoid: (a, t, h) => 1 / (1 + Math.exp(gammaOf(a) === 0 ? 0 : -gammaOf(a) * (t - inSteps(durationOf(a, 'step'), h)))),
+  // With no end of the epoch in sight a rate that falls has not begun to, and one that rises has: 0 would teach nothing, ever.
+  sigmoid: (a, t, h) => {
+    const step = inSteps(durationOf(a, 'step'), h)
+    return gammaOf(a) === 0 ? 0.5 : step === Infinity ? 1 : 1 / (1 + Math.exp(-gammaOf(a) * (t - step)))
+  },
   cosine: (a, t, h) => (1 + Math.cos(Math.PI * done(a, t, h))) / 2,
-  warmup: (a, t, h) => Math.min(1, (t + 1) / Math.max(1, inSteps(Object.values(a)[0], h))),
+  warmup: (a, t, h) => {
+    const length = inSteps(Object.values(a)[0], h)
+    return length === Infinity ? 1 : Math.min(1, (t + 1) / Math.max(1, length))
+  },
 }
 
 /** The factor of all schedules in a row at update t. */
@@ -78,8 +84,11 @@ export function scheduleFactor(schedule: readonly CallEntry[], t: number, horizo
   return factor
 }
 
+/** The learning rate of update t. A run has the length in the file where `horizon` names none. */
 export function rateAt(train: TrainEntry, t: number, horizon: Horizon = {}): number {
-  return numberOf(train.solver.args, 'lr', 0.01) * scheduleFactor(train.schedule, t, horizon)
+  const totalSteps = horizon.totalSteps ?? train.steps
+  return numberOf(train.solver.args, 'lr', 0.01) *
+    scheduleFactor(train.schedule, t, { ...horizon, ...(totalSteps !== undefined && { totalSteps }) })
 }
 
 /** The numbers that go with update t. Adam's corrections are 1 - beta^(t+1); solvers without have 1. */

@@ -115,6 +115,10 @@ describe('schedules', () => {
     expect(at('multistep', { gamma: 0.1, at: [epochs(1), epochs(2)] }, 20, { stepsPerEpoch: 10 })).toBeCloseTo(0.01)
     expect(at('step', { gamma: 0.1, every: epochs(2) }, 1e9)).toBe(1)
     expect(at('poly', { power: 2 }, 1e9)).toBe(1)
+    // What rises up to an epoch that nobody knows would be 0 for ever.
+    expect(at('warmup', { n: epochs(1) }, 0)).toBe(1)
+    expect(at('sigmoid', { gamma: 1, step: epochs(1) }, 3)).toBe(1)
+    expect(at('sigmoid', { gamma: -1, step: epochs(1) }, 3)).toBe(1)
   })
 
   // 781 updates an epoch: 50000 pictures in batches of 64. Half an epoch is 390.5 updates, so the 391st is behind it.
@@ -155,6 +159,15 @@ describe('schedules', () => {
   test('warmup multiplies what follows it', () => {
     const entry = train({ call: 'sgd', args: { lr: 2 } }, [{ call: 'warmup', args: { steps: 10 } }, { call: 'exp', args: { gamma: 0.5 } }])
     expect(rateAt(entry, 1)).toBeCloseTo(2 * 0.2 * 0.5, 14)
+  })
+
+  test('a schedule up to the end knows the length in the file, where single steps are taken, and a longer one that is asked for', () => {
+    const schedule = [{ call: 'poly', args: { power: 1 } }]
+    const entry = { ...train({ call: 'sgd', args: { lr: 2 } }, schedule), steps: 8 }
+    expect([0, 2, 8, 9].map((t) => rateAt(entry, t))).toEqual([2, 1.5, 0, 0])
+    expect(rateAt(entry, 2, { stepsPerEpoch: 4 })).toBe(1.5)
+    expect(rateAt(entry, 2, { totalSteps: 16 })).toBe(1.75)
+    expect(rateAt({ ...train(entry.solver, schedule), epochs: 2 }, 2)).toBe(2)
   })
 
   test('only Adam is corrected', () => {
