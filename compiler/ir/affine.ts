@@ -118,7 +118,9 @@ export function index(value: IndexLike): Index {
 /** A form that is being summed up, term by term. */
 class Sum {
   private constant: number
-  private readonly terms: { readonly atom: Atom; coefficient: number }[] = []
+  private readonly terms: { readonly atom: Atom; coefficient: number }[] = unused.pop() ?? []
+  /** So many of `terms` are its own: an engine keeps the room of a list that is not emptied. */
+  private count = 0
 
   constructor(constant = 0) {
     this.constant = constant
@@ -139,24 +141,39 @@ class Sum {
   /** Adds a term behind the first `from`, which come before it; the result is where it stands. */
   private addTerm(from: number, atom: Atom, coefficient: number): number {
     const { terms } = this
-    for (let at = from; at < terms.length; at++) {
+    let at = from
+    for (; at < this.count; at++) {
       const order = compareAtoms(terms[at]!.atom, atom)
       if (order < 0) continue
-      if (order === 0) terms[at]!.coefficient += coefficient
-      else terms.splice(at, 0, { atom, coefficient: 0 + coefficient })
-      return at
+      if (order === 0) {
+        terms[at]!.coefficient += coefficient
+        return at
+      }
+      for (let i = this.count; i > at; i--) terms[i] = terms[i - 1]!
+      break
     }
-    return terms.push({ atom, coefficient: 0 + coefficient }) - 1
+    terms[at] = { atom, coefficient: 0 + coefficient }
+    this.count++
+    return at
   }
 
+  /** The form, which holds just its terms: a list that has grown has room for a dozen more. Ends the sum. */
   form(): Form {
-    const { terms } = this
-    for (let i = 0; i < terms.length; i++) {
-      if (terms[i]!.coefficient === 0) return new Form(this.constant, terms.filter(({ coefficient }) => coefficient !== 0))
+    const { terms, count } = this
+    let kept = 0
+    for (let i = 0; i < count; i++) {
+      const term = terms[i]!
+      if (term.coefficient !== 0) terms[kept++] = term
     }
-    return new Form(this.constant, terms)
+    const form = new Form(this.constant, kept === 0 ? NO_TERMS : terms.slice(0, kept))
+    unused.push(terms)
+    return form
   }
 }
+
+/** Lists of sums that have ended. */
+const unused: { readonly atom: Atom; coefficient: number }[][] = []
+const NO_TERMS: Index['terms'] = []
 
 /** The sum of `coefficient * part` over all pairs. */
 export function combine(parts: readonly (readonly [number, IndexLike])[]): Index {
@@ -277,12 +294,8 @@ function substituteAtom(atom: Atom, map: Substitution): IndexLike {
 export const axesOf = (a: Index): readonly Axis[] => (a as Form).axes
 
 function axesOfTerms(terms: Index['terms']): readonly Axis[] {
-  const axes: Axis[] = []
-  for (const { atom } of terms) {
-    if (atom.kind === 'axis') axes.push(atom.axis)
-    else axes.push(...axesOf(atom.of))
-  }
-  return axes
+  if (terms.every(({ atom }) => atom.kind === 'axis')) return terms.map(({ atom }) => (atom as Extract<Atom, { kind: 'axis' }>).axis)
+  return terms.flatMap(({ atom }) => (atom.kind === 'axis' ? [atom.axis] : axesOf(atom.of)))
 }
 
 export function showIndex(a: Index, nameOf: (axis: Axis) => string = (used) => used.name): string {

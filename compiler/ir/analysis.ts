@@ -7,21 +7,24 @@ import { isBatched, type Tensor } from './tensor.ts'
 /** A set of axes in an order of its own. Every such set is one object, so that sets are compared, and looked up, as objects. */
 interface AxisSet {
   readonly axes: ReadonlySet<Axis>
-  /** The sets with one axis more, if there are any: most sets are the last of their kind. */
-  next: WeakMap<Axis, AxisSet> | undefined
+  /** The first set that was made with one axis more. Most sets have one such or none. */
+  first: { readonly axis: Axis; readonly set: AxisSet } | undefined
+  /** The others: those of axes that are gone are gone too. */
+  others: WeakMap<Axis, AxisSet> | undefined
 }
 
-const EMPTY: AxisSet = { axes: new Set(), next: undefined }
+/** Every axis begins a set, so the empty one holds none of them. */
+const EMPTY: AxisSet = { axes: new Set(), first: undefined, others: new WeakMap() }
 
 function axisSet(list: Iterable<Axis>): ReadonlySet<Axis> {
   let found = EMPTY
   for (const a of list) {
     if (found.axes.has(a)) continue
-    let next = found.next?.get(a)
+    let next = found.first?.axis === a ? found.first.set : found.others?.get(a)
     if (!next) {
-      next = { axes: new Set(found.axes).add(a), next: undefined }
-      found.next ??= new WeakMap()
-      found.next.set(a, next)
+      next = { axes: new Set(found.axes).add(a), first: undefined, others: undefined }
+      if (found !== EMPTY && !found.first) found.first = { axis: a, set: next }
+      else (found.others ??= new WeakMap()).set(a, next)
     }
     found = next
   }
@@ -124,8 +127,8 @@ export interface LoadSite {
   readonly contraction: boolean
 }
 
-const knownSites = onceByNodes((_, e: Equation, tensor: Tensor) => sitesOf(e, tensor))
-export const loadSites = (e: Equation, tensor: Tensor): readonly LoadSite[] => knownSites('', e, tensor)
+const knownSites = onceByNodes((_, tensor: Tensor, e: Equation) => sitesOf(e, tensor))
+export const loadSites = (e: Equation, tensor: Tensor): readonly LoadSite[] => knownSites('', tensor, e)
 
 function sitesOf(e: Equation, tensor: Tensor): readonly LoadSite[] {
   const sites: LoadSite[] = []

@@ -1,7 +1,7 @@
 import type { Expression } from './expression.ts'
 import type { Axis, Index } from './affine.ts'
 import type { Equation, Store } from './equation.ts'
-import { onceByNode } from './once-by-node.ts'
+import { onceByNode, onceByNodes } from './once-by-node.ts'
 import { mapValues, renewReductions, type Rewriting, substitute, topDown } from './rewrite.ts'
 
 const MOST_NAMED = 240
@@ -19,16 +19,10 @@ export function joinedName(a: string, b: string): string {
  * Substitutes what `producer` computes for every load of the tensor that it stores. As a prologue, as an epilogue: both are
  * this. A guard around the load stays around what takes its place, so zero padding stays zero after normalization.
  */
-export function inlineProducer(producer: Equation, consumer: Equation): Equation {
-  const known = inlined.get(producer) ?? new WeakMap<Equation, Equation>()
-  inlined.set(producer, known)
-  const joined = known.get(consumer) ?? inlinedAnew(producer, consumer)
-  known.set(consumer, joined)
-  return joined
-}
+export const inlineProducer = (producer: Equation, consumer: Equation): Equation => inlined('', producer, consumer)
 
 /** Results by producer and consumer: what is fused for one target often is for another. */
-const inlined = new WeakMap<Equation, WeakMap<Equation, Equation>>()
+const inlined = onceByNodes((_, producer: Equation, consumer: Equation) => inlinedAnew(producer, consumer))
 
 function inlinedAnew(producer: Equation, consumer: Equation): Equation {
   return {

@@ -11,24 +11,51 @@ export function onceByNode<N extends object, T>(answer: (node: N) => T): (node: 
 }
 
 /**
- * The same for several objects together, and for what else the answer depends on (`text`): it is remembered for as long as all of them are there. What
- * is made of equations of one target, or of one program, then is the same object for others that make the same of them.
+ * The same for several objects together, and for what else the answer depends on (`text`): it is remembered for as long as the last of them is there, and
+ * no more than the latest `MOST_ANSWERS` of each. What is made of equations of one target, or of one program, then is the same object for others that make
+ * the same of them.
  */
 export function onceByNodes<N extends readonly object[], T>(answer: (text: string, ...nodes: N) => T): (text: string, ...nodes: N) => T {
-  type Level = WeakMap<object, Level | Map<string, { readonly made: T }>>
-  const root: Level = new WeakMap()
+  const known = new WeakMap<object, Answer<T>[]>()
   return (text, ...nodes) => {
-    let level = root
-    for (const node of nodes.slice(0, -1)) {
-      let next = level.get(node) as Level | undefined
-      if (!next) level.set(node, next = new WeakMap())
-      level = next
-    }
     const last = nodes.at(-1)!
-    let answers = level.get(last) as Map<string, { readonly made: T }> | undefined
-    if (!answers) level.set(last, answers = new Map())
-    let known = answers.get(text)
-    if (!known) answers.set(text, known = { made: answer(text, ...nodes) })
-    return known.made
+    const answers = known.get(last)
+    for (let i = 0; answers && i < answers.length; i++) if (answers[i]!.text === text && isOf(answers[i]!, nodes)) return answers[i]!.made
+    const others = nodes.slice(0, -1).map(numberOf)
+    const made: Answer<T> = { text, others, made: answer(text, ...nodes) }
+    // Looked up again: the answer may have asked for others.
+    const before = known.get(last)
+    if (!before) known.set(last, [made])
+    else {
+      if (before.length >= MOST_ANSWERS) before.shift()
+      before.push(made)
+    }
+    return made.made
   }
+}
+
+/** What was found of a text and several objects, the last of which has it. It holds none of the others: they are told by their numbers. */
+interface Answer<T> {
+  readonly text: string
+  readonly others: readonly number[]
+  readonly made: T
+}
+
+const MOST_ANSWERS = 64
+
+function isOf({ others }: Answer<unknown>, nodes: readonly object[]): boolean {
+  if (others.length !== nodes.length - 1) return false
+  for (let i = 0; i < others.length; i++) if (numbers.get(nodes[i]!) !== others[i]) return false
+  return true
+}
+
+/** A map for all of them, where a map of maps takes a table for each object: a collector goes through every such table again and again. */
+const numbers = new WeakMap<object, number>()
+let count = 0
+
+function numberOf(node: object): number {
+  const before = numbers.get(node)
+  if (before !== undefined) return before
+  numbers.set(node, ++count)
+  return count
 }

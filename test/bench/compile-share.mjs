@@ -25,12 +25,13 @@ export async function compareBuilds({ before, source, style, turns, warm = 1, on
   try {
     for (let i = 0; i < warm; i++) { for (const compile of builds) await compile({ text: source, style, clear: true }) }
     for (const [what, edit] of Object.entries(edits)) {
-      const times = builds.map(() => ({ cpu: [], wall: [] }))
+      const times = builds.map(() => ({ cpu: [], thread: [], wall: [] }))
       for (let i = 0; i < turns; i++) {
         for (const [b, compile] of builds.entries()) {
           if (what !== 'empty') await compile({ text: source, style, clear: true })
-          const { cpu, wall } = await compile({ text: edit(i), style, clear: what === 'empty' })
+          const { cpu, thread, wall } = await compile({ text: edit(i), style, clear: what === 'empty' })
           times[b].cpu.push(cpu)
+          times[b].thread.push(thread ?? NaN)
           times[b].wall.push(wall)
         }
       }
@@ -39,6 +40,8 @@ export async function compareBuilds({ before, source, style, turns, warm = 1, on
       report.push({
         what,
         cpu: share(least, 'cpu'),
+        // NaN goes to no JSON.
+        ...(share(least, 'thread') > 0 && { thread: share(least, 'thread') }),
         wall: share(least, 'wall'),
         medianCpu: share(median, 'cpu'),
         medianWall: share(median, 'wall'),

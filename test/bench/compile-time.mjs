@@ -2,10 +2,10 @@
  * node test/bench/compile-time.mjs [FILE.net] [--style merged|split] [--json]: milliseconds from text to bundle, warm (median of
  * ten after two) and cold (a fresh process: loading the compiler, the first compilation). Compiles with dist/.
  *
- * --before FOLDER: side by side with another build, FOLDER/dist/, as shares of its time: minima, and medians, of processor time and of time, of
- * compilations that take turns (compile-share.mjs).
+ * --before FOLDER: side by side with another build, FOLDER/dist/, as shares of its time: minima, and medians, of processor time (of all threads, and of
+ * the one that compiles) and of time, of compilations that take turns (compile-share.mjs).
  *   --turns N   so many of each (5)
- *   --warm N    so many before them: forty and more, and the engine has optimized what it will (1)
+ *   --warm N    so many before them: with twenty the engine is still busy with optimizing, behind eighty it has nearly ended (1)
  *   --empty     compilations with an empty cache alone
  */
 import { execFileSync } from 'node:child_process'
@@ -52,11 +52,13 @@ if (before !== undefined) {
   const report = await compareBuilds({ before, source, style, turns: Number(turns), warm: Number(warm), onlyEmpty: empty })
   if (json) console.log(JSON.stringify(report, null, 2))
   else {
-    for (const { what, cpu, wall, medianCpu, medianWall, after } of report)
+    for (const { what, cpu, thread, wall, medianCpu, medianWall, after } of report)
       console.log(
         `${what.padEnd(24)} ${cpu.toFixed(3)} of ${after.unit === 'MB' ? 'the memory' : 'the processor time'} before${
-          wall === undefined ? '' : `, ${wall.toFixed(3)} of the time; medians ${medianCpu.toFixed(3)}, ${medianWall.toFixed(3)}`
-        } (${after.value.toFixed(0)} ${after.unit})`,
+          thread === undefined ? '' : `, ${thread.toFixed(3)} of that of the compiling thread`
+        }${wall === undefined ? '' : `, ${wall.toFixed(3)} of the time; medians ${medianCpu.toFixed(3)}, ${medianWall.toFixed(3)}`} (${
+          after.value.toFixed(0)
+        } ${after.unit})`,
       )
   }
 } else if (once) {
