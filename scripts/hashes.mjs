@@ -9,14 +9,14 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { hashOf } from './hashes/bundle-hash.mjs'
 import { keptHashes } from './hashes/cache.mjs'
-import { bundled, compilerOf, compilerOfBuild, compilerOfTree } from './hashes/compilers.mjs'
+import { bundled, comparedWith, compilerOf, compilerOfBuild, compilerOfTree } from './hashes/compilers.mjs'
 import { eachAnswer } from './hashes/pool.mjs'
 import { differingFiles, rowsOf, table } from './hashes/report.mjs'
 import { firstDifferences } from './hashes/show.mjs'
 import { root } from './steps.mjs'
 
 const HELP = `npm run hashes                       hash every file of every bundle, print one hash of all
-npm run hashes -- --against REV      which bundles differ from those of a commit; ends with 1 if any does
+npm run hashes -- --against REV      which bundles differ from those of a commit, or from where this branch left another; ends with 1 if any does
 npm run hashes -- --dist DIR         the same against a package that is built, or its dist
   --of REV                           a commit in the place of the working tree
   --quick                            a few nets of each kind, in seconds
@@ -167,7 +167,11 @@ async function main() {
       throw new Error(`no net${values.quick ? ' of --quick' : ''} has a name like that (such as ${[...examples.values()].join(', ')})`)
     }
     const compilers = [await (values.of === undefined ? compilerOfTree(folder) : compilerOf(values.of, folder))]
-    if (values.against !== undefined) compilers.push(await compilerOf(values.against, folder))
+    if (values.against !== undefined) {
+      const { commit, told } = comparedWith(values.against, values.of)
+      console.error(told)
+      compilers.push(await compilerOf(commit, folder))
+    }
     if (values.dist !== undefined) compilers.push(await compilerOfBuild(values.dist, folder))
     const started = performance.now()
     const until = started + Number(values.seconds) * 1000

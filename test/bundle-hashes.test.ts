@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile } from '../compiler/index.ts'
 import { hashesOf } from '../scripts/hashes/bundle-hash.mjs'
+import { comparedWith } from '../scripts/hashes/compilers.mjs'
 import { hashedNets } from './support/hashed-nets.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -112,6 +113,18 @@ describe('bundles', { timeout: 120_000 }, () => {
     expect(next.status, next.output).toBe(1)
     expect(next.output).not.toContain('are left')
     expect(next.output).toMatch(/^golden\/bn_merged_e5 +split small +later$/m)
+  })
+
+  test('are compared with where a branch was left, or with the commit that is named', () => {
+    const git = (...args: string[]): string => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout.trim()
+    const branch = git('rev-parse', '--abbrev-ref', 'HEAD')
+    const parent = git('rev-parse', '--verify', '--quiet', 'HEAD~1')
+    if (branch === 'HEAD' || parent === '') return
+    expect(comparedWith(branch, parent)).toEqual({
+      commit: parent,
+      told: `against ${git('show', '--no-patch', '--format=%h %s', parent)}, where ${parent} left ${branch}`,
+    })
+    expect(comparedWith(git('rev-parse', 'HEAD'), parent).commit).toBe(git('rev-parse', 'HEAD'))
   })
 
   test('of a commit that is not there', () => {

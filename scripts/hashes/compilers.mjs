@@ -67,6 +67,35 @@ function sourceOf(folder) {
   return join(folder, rootDir, relative(outDir, exported(folder)).replace(/\.js$/, '.ts'))
 }
 
+/**
+ * The commit to compare with: of a branch, the one where `from` left it, since what others have landed there after that is not ours; else the revision
+ * itself. `told`: which commit that is, in words.
+ */
+export function comparedWith(revision, from = 'HEAD') {
+  const named = commitOf(revision)
+  const left = isBranch(revision) ? mergeBaseOf(named, commitOf(from)) : undefined
+  const commit = left ?? named
+  const subject = git('show', '--no-patch', '--format=%h %s', commit).toString().trim()
+  return { commit, told: commit === named ? `against ${subject}` : `against ${subject}, where ${from} left ${revision}` }
+}
+
+function isBranch(revision) {
+  try {
+    return /^refs\/(heads|remotes)\//.test(git('rev-parse', '--symbolic-full-name', revision).toString())
+  } catch {
+    return false
+  }
+}
+
+/** Undefined where two commits have none, or a shallow clone does not reach it. */
+function mergeBaseOf(a, b) {
+  try {
+    return git('merge-base', a, b).toString().trim()
+  } catch {
+    return undefined
+  }
+}
+
 function commitOf(revision) {
   try {
     return git('rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`).toString().trim()

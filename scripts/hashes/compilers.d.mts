@@ -1,0 +1,1 @@
+export declare function comparedWith(revision: string, from?: string): { commit: string; told: string }
