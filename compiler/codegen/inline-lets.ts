@@ -1,4 +1,4 @@
-import { forEachPart, type Operand, type Statement } from './kernel-function.ts'
+import type { Operand, Statement } from './kernel-function.ts'
 import * as operands from './operands.ts'
 import * as statements from './statements.ts'
 
@@ -286,15 +286,31 @@ class ReadCounter {
     for (let i = 0; i < terms.length; i++) this.count(terms[i]!)
   }
 
-  private readonly count = (t: Operand): void => {
-    if (t.kind === 'name') {
-      const known = this.counts.get(t.name)
-      if (known) known.times++
-      else this.counts.set(t.name, { times: 1 })
-      return
+  /** Looks into operands by itself rather than by `forEachPart`: it sees every operand of every kernel. */
+  private count(t: Operand): void {
+    switch (t.kind) {
+      case 'name': {
+        const known = this.counts.get(t.name)
+        if (known) known.times++
+        else this.counts.set(t.name, { times: 1 })
+        return
+      }
+      case 'operation':
+        // Targets may write an argument of these more than once.
+        if (t.op === 'sign' || t.op === 'imin') this.countAll(t.args)
+        return this.countAll(t.args)
+      case 'vector':
+        return this.countAll(t.parts)
+      case 'load':
+      case 'random':
+        return this.count(t.at)
+      case 'gather':
+        return this.countAll(t.at)
+      case 'ramp':
+        return this.count(t.from)
+      case 'lane':
+      case 'subgroup':
+        return this.count(t.of)
     }
-    // Targets may write an argument of these more than once.
-    if (t.kind === 'operation' && (t.op === 'sign' || t.op === 'imin')) this.countAll(t.args)
-    forEachPart(t, this.count)
   }
 }

@@ -18,12 +18,32 @@ export function withPlaces(e: Equation): { readonly equation: Equation; readonly
   return { equation: { ...equation, name: 'the.kernel' }, tensors }
 }
 
-/** The variables that a template's workgroups and its entry point declare, between spaces. */
+/** The variables that a template's workgroups and its entry point declare, between spaces. A line declares one at most, in front of all else. */
 export function variablesOf(template: string): string {
-  const shared = template.matchAll(/^var<workgroup> (\w+)/gm)
-  const own = template.slice(template.indexOf('\nfn main(')).matchAll(/^ .*?\b(?:let|var) (\w+)/gm)
-  return ` ${[...new Set([...shared, ...own].map(([, name]) => name))].join(' ')} `
+  const found = new Set<string>()
+  const add = (from: number): void => {
+    let to = from
+    while (isWordCharacter(template.charCodeAt(to))) to++
+    found.add(template.slice(from, to))
+  }
+  const main = template.indexOf('\nfn main(')
+  for (let at = template.indexOf(SHARED); at >= 0 && at < main; at = template.indexOf(SHARED, at + 1)) add(at + SHARED.length)
+  for (let line = main; line >= 0; line = template.indexOf('\n', line + 1)) {
+    let at = line + 1
+    while (template.charCodeAt(at) === SPACE) at++
+    if (template.startsWith(LOOP, at)) at += LOOP.length
+    if (template.startsWith('let ', at) || template.startsWith('var ', at)) add(at + 4)
+  }
+  return ` ${[...found].join(' ')} `
 }
+
+const SHARED = 'var<workgroup> '
+const LOOP = 'for ('
+const SPACE = 0x20
+
+/** Letters, digits and underscores. */
+const isWordCharacter = (code: number): boolean =>
+  (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) || code === 0x5f || (code >= 0x41 && code <= 0x5a)
 
 /** A word of the language for each tensor, none of them among the reserved ones, which stand between spaces. */
 export function namesFor(tensors: readonly Tensor[], reserved: string): string[] {

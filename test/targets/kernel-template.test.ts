@@ -38,6 +38,10 @@ test('two tensors of one name, and one called after a word of the language, have
   expect(namesFor([tensor('a.b', []), tensor('a_b', []), tensor('for', [])], RESERVED)).toEqual(['a_b', 'a_b_2', 'for_2'])
 })
 
+test('variables are those of workgroups and of the entry point', () => {
+  expect(variablesOf(TEMPLATE)).toBe(' tile h i tensor_1_found ')
+})
+
 test('variables give way to tensors of their names; fields and remarks do not', () => {
   const made = text('h', 'x')
   expect(made).toContain('let h_2 = i32(global.x);')

@@ -43,7 +43,11 @@ export function lifetimesOf(body: readonly Statement[]): Lifetimes {
     given.statement = given.block.statement
     given.order = order++
   }
-  const within = (t: Operand): void => (t.kind === 'name' ? mention(t.name) : forEachPart(t, within))
+  const within = (t: Operand): void => {
+    if (t.kind === 'name') mention(t.name)
+    else if (t.kind === 'operation') withinAll(t.args)
+    else forEachPart(t, within)
+  }
   const withinAll = (terms: readonly Operand[]): void => {
     for (let i = 0; i < terms.length; i++) within(terms[i]!)
   }

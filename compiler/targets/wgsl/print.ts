@@ -221,7 +221,7 @@ function printTerm(kernel: KernelFunction, operand: Operand, used: Set<string>):
         const [type, mask] = operand.lanes === 4 ? ['vec4<u32>', 'vec4<u32>(0x7f800000u)'] : ['u32', '0x7f800000u']
         return `(bitcast<${type}>(${printTerm(kernel, operand.args[0]!, used)}) & ${mask}) != ${mask}`
       }
-      return printOperation(operand.op, operand.args.map((a, i) => printArgument(kernel, operand.op, i, a, used)), used)
+      return printOperation(kernel, operand, used)
   }
 }
 
@@ -233,8 +233,11 @@ function printArgument(kernel: KernelFunction, op: string, i: number, argument: 
 
 const printFactor = (kernel: KernelFunction, factor: Operand, used: Set<string>): string => printArgument(kernel, 'mul', 1, factor, used)
 
-function printOperation(op: Extract<Operand, { kind: 'operation' }>['op'], args: readonly string[], used: Set<string>): string {
-  const [a, b, c] = args as [string, string, string]
+function printOperation(kernel: KernelFunction, { op, args }: Extract<Operand, { kind: 'operation' }>, used: Set<string>): string {
+  // There are very many of them, of three arguments at most: no list is made.
+  const a = printArgument(kernel, op, 0, args[0]!, used)
+  const b = args.length > 1 ? printArgument(kernel, op, 1, args[1]!, used) : ''
+  const c = args.length > 2 ? printArgument(kernel, op, 2, args[2]!, used) : ''
   switch (op) {
     case 'add':
     case 'iadd':
@@ -275,7 +278,7 @@ function printOperation(op: Extract<Operand, { kind: 'operation' }>['op'], args:
       used.add('tanh')
       return `tanh_safe(${a})`
     default:
-      return `${op}(${args.join(', ')})`
+      return `${op}(${[a, b, c].slice(0, args.length).join(', ')})`
   }
 }
 
