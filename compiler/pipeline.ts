@@ -7,6 +7,7 @@ import { SharedNodes } from './graph/share-nodes.ts'
 import { packedSizes } from './graph/storage.ts'
 import { passesFor, prepareGraph } from './graph-passes/passes.ts'
 import { reads } from './ir/equation.ts'
+import { beginGeneration } from './ir/once-by-node.ts'
 import { printEquations } from './ir/print.ts'
 import { bufferOf } from './ir/tensor.ts'
 import type { Packing } from './pack-weights.ts'
@@ -126,6 +127,7 @@ whenCleared(() => nodes.clear())
 
 function sharedWithEarlier(graph: Graph): Graph {
   nodes.begin()
+  beginGeneration()
   return nodes.share(graph)
 }
 

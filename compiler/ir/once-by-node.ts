@@ -11,8 +11,8 @@ export function onceByNode<N extends object, T>(answer: (node: N) => T): (node: 
 }
 
 /**
- * The same for several objects together, and for what else the answer depends on (`text`): it is remembered for as long as the last of them is there, and
- * no more than the latest `MOST_ANSWERS` of each. What is made of equations of one target, or of one program, then is the same object for others that make
+ * The same for several objects together, and for what else the answer depends on (`text`): it is remembered for as long as the last of them is there
+ * and compilations ask for it (`beginGeneration`), no more than `MOST_ANSWERS` of each. What is made of equations of one target, or of one program, then is the same object for others that make
  * the same of them.
  */
 export function onceByNodes<N extends readonly object[], T>(answer: (text: string, ...nodes: N) => T): (text: string, ...nodes: N) => T {
@@ -20,16 +20,18 @@ export function onceByNodes<N extends readonly object[], T>(answer: (text: strin
   return (text, ...nodes) => {
     const last = nodes.at(-1)!
     const answers = known.get(last)
-    for (let i = 0; answers && i < answers.length; i++) if (answers[i]!.text === text && isOf(answers[i]!, nodes)) return answers[i]!.made
+    for (let i = 0; answers && i < answers.length; i++) {
+      const one = answers[i]!
+      if (one.text !== text || !isOf(one, nodes)) continue
+      one.generation = generation
+      return one.made
+    }
     const others = nodes.slice(0, -1).map(numberOf)
-    const made: Answer<T> = { text, others, made: answer(text, ...nodes) }
+    const made: Answer<T> = { text, others, made: answer(text, ...nodes), generation }
     // Looked up again: the answer may have asked for others.
     const before = known.get(last)
     if (!before) known.set(last, [made])
-    else {
-      if (before.length >= MOST_ANSWERS) before.shift()
-      before.push(made)
-    }
+    else known.set(last, [...before.filter((one) => one.generation >= generation - 1).slice(1 - MOST_ANSWERS), made])
     return made.made
   }
 }
@@ -39,9 +41,18 @@ interface Answer<T> {
   readonly text: string
   readonly others: readonly number[]
   readonly made: T
+  /** The last one that asked for it. */
+  generation: number
 }
 
 const MOST_ANSWERS = 64
+
+let generation = 0
+
+/** Says that another compilation begins: what neither it nor the one before asks for makes room, or a layer that stays would hold all that was ever beside it. */
+export function beginGeneration(): void {
+  generation++
+}
 
 function isOf({ others }: Answer<unknown>, nodes: readonly object[]): boolean {
   if (others.length !== nodes.length - 1) return false
