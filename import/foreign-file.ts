@@ -1,4 +1,5 @@
 import type { ByteSource } from './byte-source.ts'
+import { FORMAT_ROWS, type FormatRow } from './formats.ts'
 import { ImportError } from './import-error.ts'
 
 /** Bytes that are looked at to know what a file is. */
@@ -43,21 +44,18 @@ export function refuseForeign(source: ByteSource): void {
   if (found) refuse(found.what, found.mend)
 }
 
-/** Endings of files that hold weights of another format than the net's, or no weights. */
-const ELSEWHERE: Readonly<Record<'caffe' | 'darknet', RegExp>> = {
-  caffe: /\.(weights|onnx|cfg|prototxt|pt|pth|safetensors)$/i,
-  darknet: /\.(caffemodel|onnx|cfg|prototxt|pt|pth|safetensors)$/i,
-}
+/** Endings of files that hold weights of other programs, beside those of `FORMATS`. */
+const OTHER_WEIGHTS = ['pt', 'pth', 'safetensors']
 
 /** Throws ImportError for a file of weights that does not go with a net of this format. */
-export function refuseWeights(format: 'onnx' | 'caffe' | 'darknet', source: ByteSource, weights: ByteSource): void {
+export function refuseWeights({ called, weights: wanted }: FormatRow, source: ByteSource, weights: ByteSource): void {
   const refuse = (what: string, mend: string): never => {
     throw new ImportError([{ where: weights.name, what, mend }])
   }
-  if (format === 'onnx') refuse(`${source.name} is ONNX, which brings its weights itself`, 'leave the second file out')
-  else if (ELSEWHERE[format].test(weights.name)) {
-    const [owner, wanted] = format === 'caffe' ? ['Caffe', '.caffemodel'] : ['Darknet', '.weights']
-    refuse(`it holds no weights of ${owner}, of which ${source.name} is`, `the second file is a ${wanted}, or is left out`)
-  }
+  if (wanted === undefined) refuse(`${source.name} is ${called}, which brings its weights itself`, 'leave the second file out')
+  const ending = /\.([A-Za-z0-9]+)$/.exec(weights.name)?.[1]?.toLowerCase()
+  const foreign = [...FORMAT_ROWS.flatMap(([, row]) => [...row.endings, ...(row.weights ? [row.weights] : [])]), ...OTHER_WEIGHTS]
+  if (ending !== undefined && ending !== wanted && foreign.includes(ending))
+    refuse(`it holds no weights of ${called}, of which ${source.name} is`, `the second file is a .${wanted!}, or is left out`)
   refuseForeign(weights)
 }

@@ -5,16 +5,10 @@ import type { ByteSource } from './byte-source.ts'
 import { refuseForeign, refuseWeights } from './foreign-file.ts'
 import { ImportError } from './import-error.ts'
 import type { ModelNet } from './model-net.ts'
+import { type Format, FORMAT_ROWS, type FormatRow, FORMATS } from './formats.ts'
 import type { ReadOptions } from './read-options.ts'
 
-export type Format = 'onnx' | 'caffe' | 'darknet'
-
-/** Readers are loaded when they are asked for: a page that imports ONNX loads nothing of the others. */
-const READERS: Readonly<Record<Format, () => Promise<(source: ByteSource, options: ReadOptions) => ModelNet>>> = {
-  onnx: async () => (await import('./onnx/read.ts')).readOnnx,
-  caffe: async () => (await import('./caffe/read.ts')).readCaffe,
-  darknet: async () => (await import('./darknet/read.ts')).readDarknet,
-}
+export type { Format }
 
 const isSource = (given: unknown): given is ByteSource =>
   typeof (given as Partial<ByteSource> | null | undefined)?.read === 'function' && typeof (given as ByteSource).name === 'string'
@@ -41,8 +35,8 @@ export async function importModel(source: ByteSource, options: ReadOptions = {})
   const format = formatOf(source)
   refuseForeign(source)
   const { weights, beside } = options
-  if (weights) refuseWeights(format, source, weights)
-  const read = await READERS[format]()
+  if (weights) refuseWeights(FORMATS[format], source, weights)
+  const read = await FORMATS[format].load()
   return read(source, { ...options, ...(beside && { beside: known(beside) }) })
 }
 
@@ -60,20 +54,15 @@ const LOOKED_AT = 4096
 export function formatOf(source: ByteSource): Format {
   checkSource('formatOf', source)
   const [, end = ''] = /\.([A-Za-z0-9]+)$/.exec(source.name) ?? []
+  const byName = FORMAT_ROWS.find(([, { endings }]) => endings.includes(end.toLowerCase()))
+  if (byName) return byName[0]
   switch (end.toLowerCase()) {
-    case 'onnx':
-      return 'onnx'
-    case 'prototxt':
-    case 'pbtxt':
     case 'pt':
-      if (end.toLowerCase() !== 'pt') return 'caffe'
       throw refused(
         source,
         'a file of PyTorch holds code and weights, not a net',
         'export it: torch.onnx.export(model, example, "model.onnx")',
       )
-    case 'cfg':
-      return 'darknet'
     case 'caffemodel':
       throw refused(
         source,
@@ -96,18 +85,15 @@ export function formatOf(source: ByteSource): Format {
     default:
   }
   refuseForeign(source)
-  const found = byContents(source.read(0, Math.min(source.size, LOOKED_AT)))
-  if (found) return found
-  throw refused(source, 'this is no model that is read here', '.onnx; .prototxt (and .caffemodel) of Caffe; .cfg (and .weights) of Darknet')
+  const bytes = source.read(0, Math.min(source.size, LOOKED_AT))
+  const text = new TextDecoder('latin1').decode(bytes)
+  const found = FORMAT_ROWS.find(([, { begins }]) => begins(bytes, text))
+  if (found) return found[0]
+  throw refused(source, 'this is no model that is read here', FORMAT_ROWS.map(([, row]) => sayFiles(row)).join('; '))
 }
+
+/** `.onnx`, `.cfg (and .weights) of Darknet`. */
+const sayFiles = ({ called, endings, weights }: FormatRow): string =>
+  weights === undefined ? `.${endings[0]!}` : `.${endings[0]!} (and .${weights}) of ${called}`
 
 const refused = ({ name }: ByteSource, what: string, mend: string): ImportError => new ImportError([{ where: name, what, mend }])
-
-function byContents(bytes: Uint8Array): Format | undefined {
-  const text = new TextDecoder('latin1').decode(bytes)
-  // An ONNX file begins with its IR version, a varint in field 1; then come a producer's name, opsets, the graph.
-  if (bytes[0] === 8 && bytes[1]! > 0 && bytes[1]! < 32 && /[\x12\x3a\x42]/.test(text[2] ?? '')) return 'onnx'
-  const lines = text.replace(/#.*/g, '').trim()
-  if (/^\[(net|network)\]/.test(lines)) return 'darknet'
-  return /^(name|layers?|input|input_dim|net|train_net|force_backward|base_lr|test_iter|lr_policy)\s*[:{]/.test(lines) ? 'caffe' : undefined
-}

@@ -125,14 +125,14 @@ function printed(
   workgroupOf: (kernel: KernelFunction) => number,
 ): PrintedKernel {
   const { code, workgroup } = printWgsl(kernel, workgroupOf(kernel))
-  const items = gridSize(kernel.grid.map((g) => g.extent))
+  const points = gridSize(kernel.grid.map((g) => g.extent))
   // Where the grid counts workgroups, each is full.
   const each = kernel.group ? workgroup : 1
   return {
     bindings: kernel.bindings,
     text: code,
     workgroup,
-    invocations: { fixed: items.fixed * each, perSample: Math.ceil(items.perSample) * each },
+    invocations: { fixed: points.fixed * each, perSample: Math.ceil(points.perSample) * each },
     ...(subgroups && { subgroups: printWgsl(subgroups, workgroup).code }),
   }
 }
