@@ -76,7 +76,8 @@ const names = positionals.length > 0 ? positionals : defaults?.workloads
 const threads = options.threads.split(',').map(Number)
 const peers = (options.peers ?? defaults?.peers ?? '').split(',').filter(Boolean)
 const mistake = !defaults ? `unknown backend ${backend}: webgpu or wasm`
-  : names.some((name) => !WORKLOADS[name]) ? `unknown workload ${names.find((name) => !WORKLOADS[name])}`
+  : names.some((name) => !WORKLOADS[name]) ?
+  `unknown workload ${names.find((name) => !WORKLOADS[name])}: there are ${Object.keys(WORKLOADS).join(', ')}, and zoo`
   : peers.some((name) => !PEERS.includes(name)) ? `unknown peer ${peers.find((name) => !PEERS.includes(name))}`
   : !threads.every((t) => Number.isSafeInteger(t) && t > 0) ? `--threads ${options.threads}: numbers of threads are wanted` : undefined
 if (mistake) refuse(mistake)

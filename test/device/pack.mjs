@@ -12,16 +12,23 @@ import { softwareAdapter } from '../../scripts/software-adapter.mjs'
 import { TESTS } from './stages.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const { values: options, positionals: [given] } = parseArgs({
-  allowPositionals: true,
-  options: { node: { type: 'string', default: process.execPath }, libraries: { type: 'string' }, level: { type: 'string', default: '6' } },
-})
+const HELP = `node test/device/pack.mjs [FOLDER]   writes run.sh and pack.tar.xz there (out/device-pack)
+  --node FILE         the Node binary that is packed (default: the one that runs this)
+  --libraries FOLDER  shared libraries that the driver wants and a bare machine lacks
+  --level N           of xz, 0 to 9 (6)
+README.md tells the rest.`
+const { options, given } = asked()
 const out = resolve(given ?? join(root, 'out/device-pack'))
 const staged = join(out, 'pack')
 
-rmSync(out, { recursive: true, force: true })
-mkdirSync(staged, { recursive: true })
-if (!existsSync(join(root, 'dist'))) throw new Error('npm run build comes first')
+if (!existsSync(join(root, 'dist'))) refuse('npm run build comes first')
+if (!existsSync(options.node)) refuse(`--node ${options.node}: there is no such file`)
+if (options.libraries && !existsSync(options.libraries)) refuse(`--libraries ${options.libraries}: there is no such folder`)
+if (!/^[0-9]$/.test(options.level)) refuse(`--level ${options.level}: a number from 0 to 9 is wanted`)
+mkdirSync(out, { recursive: true })
+// Nothing of anybody else's is touched, whatever folder is named.
+for (const path of ['pack', 'pack.tar', 'pack.tar.xz', 'run.sh']) rmSync(join(out, path), { recursive: true, force: true })
+mkdirSync(staged)
 
 const copy = (from, to = from) => cpSync(join(root, from), join(staged, to), { recursive: true, dereference: true })
 const isSource = (path) => !/node_modules|\.d\.ts$|\.map$|\.tsbuildinfo$/.test(path)
@@ -47,6 +54,31 @@ cpSync(join(root, 'test/device/run.sh'), join(out, 'run.sh'))
 chmodSync(join(out, 'run.sh'), 0o755)
 const bytes = statSync(join(out, 'pack.tar.xz')).size
 process.stdout.write(`${relative(process.cwd(), out)}: run.sh, pack.tar.xz (${(bytes / 2 ** 20).toFixed(1)} MiB)\n`)
+
+function asked() {
+  const options = {
+    node: { type: 'string', default: process.execPath },
+    libraries: { type: 'string' },
+    level: { type: 'string', default: '6' },
+    help: { type: 'boolean', short: 'h' },
+  }
+  try {
+    const { values, positionals } = parseArgs({ allowPositionals: true, options })
+    if (values.help) {
+      console.log(HELP)
+      process.exit(0)
+    }
+    if (positionals.length > 1) refuse(`one folder is wanted, not ${positionals.join(' and ')}`)
+    return { options: values, given: positionals[0] }
+  } catch (error) {
+    return refuse(error.message)
+  }
+}
+
+function refuse(message) {
+  console.error(`${message}\n\n${HELP}`)
+  process.exit(2)
+}
 
 /** Symbols for debuggers are a quarter of Node. */
 function strip(file) {

@@ -11,19 +11,44 @@ import { parseArgs } from 'node:util'
 import { stagesOf, TESTS } from './stages.mjs'
 import { summaryOf } from './summary.mjs'
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    out: { type: 'string', default: process.env.OUT ?? 'device-report' },
-    small: { type: 'boolean', default: false },
-    software: { type: 'boolean', default: false },
-    /** Stages whose name holds one of these texts, with commas between them. */
-    only: { type: 'string', default: '' },
-  },
+const HELP = `run.mjs asks graphics hardware what stages.mjs lists
+  --minutes N      the budget of the whole (10)
+  --out FOLDER     where report.json, report.txt and log.txt go (device-report, or what OUT names)
+  --only TEXT,...  stages whose name holds one of these texts
+  --small          the same stages with little work, for a rehearsal
+  --software       on the driver that runs on the CPU`
+const options = asked({
+  minutes: { type: 'string', default: '10' },
+  out: { type: 'string', default: process.env.OUT ?? 'device-report' },
+  small: { type: 'boolean', default: false },
+  software: { type: 'boolean', default: false },
+  only: { type: 'string', default: '' },
+  help: { type: 'boolean', short: 'h' },
 })
+
+/** The options of the command; --help and mistakes end here. */
+function asked(options) {
+  try {
+    const { values } = parseArgs({ options })
+    if (!values.help) return values
+  } catch (error) {
+    refuse(error.message)
+  }
+  console.log(HELP)
+  process.exit(0)
+}
+
+function refuse(message) {
+  console.error(`${message}\n\n${HELP}`)
+  process.exit(2)
+}
+
 const started = performance.now()
 const budgetSeconds = Number(options.minutes) * 60
-if (!(budgetSeconds > 0)) throw new Error(`--minutes ${options.minutes}: a number of minutes is wanted`)
+if (!(budgetSeconds > 0)) refuse(`--minutes ${options.minutes}: a number of minutes is wanted`)
+const wanted = options.only.split(',')
+const stages = stagesOf({ small: options.small }).filter(({ name }) => wanted.some((text) => name.includes(text)))
+if (stages.length === 0) refuse(`--only ${options.only}: no stage has such a name (${stagesOf({}).map(({ name }) => name).join(', ')})`)
 const left = () => budgetSeconds - (performance.now() - started) / 1000
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const out = resolve(options.out)
@@ -35,10 +60,6 @@ const RESERVE_SECONDS = 4
 
 const env = { ...process.env, BENCH_PYTHON: python(), FUSENET_PACK: process.env.FUSENET_PACK ?? root, BENCH_ADAPTER: 'any' }
 const report = { minutes: Number(options.minutes), node: process.version, processors: availableParallelism(), stages: [] }
-
-const wanted = options.only.split(',')
-const stages = stagesOf({ small: options.small }).filter(({ name }) => wanted.some((text) => name.includes(text)))
-if (stages.length === 0) throw new Error(`--only ${options.only}: no stage has such a name`)
 
 /** Processes that compute, each with a group of its own; and how to take up what the stage under way has found so far. */
 const running = new Set()
