@@ -52,6 +52,7 @@ export function place(signature: Signature, given: Given, report: Reporter, part
       error('argument/twice', `${parameter.name} of ${signature.name} is given twice`, span, {
         text: 'again',
         labels: [{ span: before.span, text: 'given here' }],
+        hint: () => twiceMend(signature, byPosition.indexOf(parameter), given.positional.includes(before.expression)),
       })
     else placed.set(parameter.name, { expression: value, span })
   }
@@ -72,3 +73,9 @@ export function placeLeniently(signature: Signature, given: Given): Map<string, 
   for (const { name, value, span } of given.named) values.set(name.text, { expression: value, span })
   return values
 }
+
+/** A hint for an argument that is given twice: the one without a name may have been meant for another. */
+const twiceMend = (signature: Signature, index: number, byPosition: boolean): string | undefined =>
+  byPosition
+    ? `argument ${index + 1} without a name is ${signature.parameters.filter((p) => !p.named)[index]!.name}: ${usage(signature)}` :
+    undefined

@@ -43,7 +43,8 @@ export function syntaxError(mistake: Mistake, tokens: readonly Token[], at: numb
     const open = unclosedBefore(tokens, at)
     if (open && (atEnd || isItem(token))) {
       labels.push({ span: spanOf(open, source), text: 'opened here' })
-      return error('syntax/unclosed', atEnd ? "a '}' is missing" : `a '}' is missing in front of '${token.image}'`, labels, undefined)
+      const stands = atEnd ? undefined : `or does '${token.image}' stand inside of it? Nets, blocks and imports stand beside one another`
+      return error('syntax/unclosed', atEnd ? "a '}' is missing" : `a '}' is missing in front of '${token.image}'`, labels, stands)
     }
   }
   const found = atEnd ? 'the text ends' : `'${token.image}' stands`
@@ -145,6 +146,15 @@ function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[
   const before = tokens[at - 1]
   const after = tokens[at + 1]
   const isName = (t: Token | undefined): t is Token => t?.tokenType === T.Identifier
+  if (wanted === T.OpenBrace && before && tokenType !== T.Assign) {
+    const head = before.tokenType === T.Identifier ? `${tokens[at - 2]?.image ?? 'net'} ${before.image}` : before.image
+    if (/^(net|block|train)\b/.test(head)) return `what belongs to it stands between { and }: ${head} { ... }`
+  }
+  if (tokenType === T.OpenBracket && wanted === T.Identifier && rules.includes('input line') && before?.tokenType === T.Colon) {
+    const [shape = '[...]'] = /^\[[^\]\n]*\]/.exec(source.text.slice(token.startOffset)) ?? []
+    return `inputs have a type: input ${tokens[at - 2]?.image ?? 'image'}: f32${shape}`
+  }
+  if (rule === 'train' && tokens[at - 2]?.image === ',') return "settings stand without a ',' between them, a line each"
   if (tokenType === T.Assign && rule === 'call' && before) return `arguments are given with ':': ${before.image}: ${after?.image ?? '...'}`
   const unit = rule === 'train' || rule === 'train setting' ? strayUnit(tokens, at, source) : undefined
   if (unit) return unit

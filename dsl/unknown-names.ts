@@ -1,7 +1,7 @@
 import type { Call, Expression, Name, Statement } from './ast.ts'
 import type { Definitions } from './definitions.ts'
 import { callMend } from './elsewhere.ts'
-import { nearest } from './fix-hints.ts'
+import { didYouMean, nearest } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import type { Span } from './source.ts'
 import { assignedIn } from './walk.ts'
@@ -38,7 +38,9 @@ export class UnknownNames {
     this.assigned.set(body, given)
     const elsewhere = given.get(text)
     return this.report.error('name/undefined', `${text} has no value here`, span, {
-      hint: () => (elsewhere ? undefined : nearest(text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
+      hint: () => (elsewhere ? undefined
+        : /^(True|False)$/i.test(text) ? didYouMean(text.toLowerCase())
+        : nearest(text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
       labels: elsewhere &&
         [{
           span: elsewhere,

@@ -103,3 +103,8 @@ describe('what is wrong with arguments', () => {
     ])
   })
 })
+
+test('an argument that is given twice, once without a name: the hint says which one that was', () => {
+  const [found] = mistakes(`${net('h = x -> relu')}\ntrain { solver sgd(lr: 0.1)\n schedule multistep([30, 60], gamma: 0.1) }`)
+  expect(found!.hint).toContain('argument 1 without a name is gamma: write multistep(gamma')
+})

@@ -3,6 +3,11 @@ import { codes, mistakes, net, underlined } from './programs.ts'
 
 describe('where a text is no program', () => {
   test.each([
+    ['net n\n  input x: f32[1]\n  output o = x -> relu\n', 'net n { ... }'],
+    [`${net('h = x -> relu')}\ntrain\n  batch 2\n`, 'train { ... }'],
+    [net('block b(y) { return y -> relu }'), 'stand beside one another'],
+  ])('%j: what is told says how it is written', (text, hint) => expect(mistakes(text).map((m) => m.hint ?? '').join('; ')).toContain(hint))
+  test.each([
     ['= for :', net('h = x -> conv(8, 3, stride = 2)'), '=', ':'],
     ['a comma forgotten', net('h = x -> conv(8 3)'), '3', ','],
     ['a bracket forgotten', net('h = x -> conv(8, 3\n g = x -> relu'), 'g', ')'],
@@ -15,6 +20,10 @@ describe('where a text is no program', () => {
     ['a misspelled keyword', net('ouput o = x -> relu'), 'ouput', '`output`'],
     ['a colon for =', net('h: x -> relu'), ':', '='],
     ['a type forgotten', net('input z = f32[3]'), '=', ':'],
+    ['the type of a shape forgotten', net('input z: [3, 8]'), '[', 'input z: f32[3, 8]'],
+    ['a comma behind a setting', `${net('h = x -> relu')}\ntrain { batch 2,\n epochs 3 }`, '3', "without a ','"],
+    ['a comma behind a data set', `${net('h = x -> relu')}\ntrain { data mnist,\n batch 2 }`, '2', "without a ','"],
+    ['True', net('h = x -> conv(4, 3, bias: True)'), 'True', '`true`'],
     ['a statement outside', `h = x -> \n${net('')}`, 'net', undefined],
     ['single quotes', `import './a.net'\n${net('output o = x -> relu')}`, "'", '"'],
     ['a misspelled item', 'ney n { input x: f32[1] }', 'n', '`net`'],
