@@ -55,6 +55,8 @@ export interface Prepacked {
   readonly packed: Tensor
   /** What `packed` holds: the transformed filter of Winograd's algorithm, or the weight with what a kernel has in its lanes innermost. */
   readonly form: 'winograd' | 'transposed'
+  /** Output channels that lie side by side for each input channel, of Winograd's form (BLIS: the width of a panel). */
+  readonly panel?: number
 }
 
 /**

@@ -60,7 +60,7 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
     sides: e.sides.map(side),
     fusedProducer: fusedProducer && { axes: fusedProducer.axes.map(own), store: store(fusedProducer.store) },
     manyImages: e.manyImages,
-    prepacked: prepacked && { weight: tensor(prepacked.weight), packed: tensor(prepacked.packed), form: prepacked.form },
+    prepacked: prepacked && { ...prepacked, weight: tensor(prepacked.weight), packed: tensor(prepacked.packed) },
     moments: e.moments,
     sums: e.sums,
   }

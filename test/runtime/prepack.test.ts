@@ -72,7 +72,7 @@ describe.each(['merged', 'split'] as const)('a filter that is prepared, %s', (st
 
   test('is transformed by prepare, into a buffer of its own', () => {
     const written = plan.programs['prepare']!.dispatches.map(({ name }) => name)
-    expect(written.filter((name) => name.endsWith('winograd4'))).toHaveLength(2)
+    expect(written.filter((name) => /\.winograd4\.\d+$/.test(name))).toHaveLength(2)
     expect(
       plan.programs['infer']!.dispatches.every(({ facts }) => !facts?.how?.includes('Winograd') || facts.how.includes('filter prepared')),
     )

@@ -112,7 +112,8 @@ export class CpuScheduler {
     const schedule = this.scheduleOf(e)
     const { algorithm } = schedule
     if (algorithm !== 'winograd' && algorithm !== 'contraction') return undefined
-    const found = (this.limits.precise ? undefined : prepackFilter(e, contraction, isConstant, algorithm === 'contraction', batch)) ??
+    const found = (this.limits.precise ? undefined
+      : prepackFilter(e, contraction, isConstant, { isDirect: algorithm === 'contraction', batch, wide: this.limits.wide === true })) ??
       (algorithm === 'contraction' ? prepackTransposed(e, contraction, schedule, isConstant) : undefined)
     if (!found) return undefined
     // What is chosen for the equation as it is packed for a schedule must be that schedule.

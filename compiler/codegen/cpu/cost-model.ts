@@ -138,8 +138,10 @@ export interface WinogradModel {
   readonly phasePrices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'direct', number>>
   /** Elements of a filter that stay in the last cache from image to image (24 MiB). */
   readonly mostCached: number
-  /** Elements of a block of the prepared filter and of all tiles that keep to the first cache (40 KiB of 48). */
+  /** Elements of a block of the prepared filter and of all tiles that keep to the first cache (48 KiB). */
   readonly goodPanels: number
+  /** Tiles that walk a block of the prepared filter so few times that its stream from memory is what they wait for. */
+  readonly streamedTiles: number
 }
 
 export const CPU: CpuModel = {
@@ -192,11 +194,12 @@ export const CPU: CpuModel = {
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
     // resnet18 at 224, batch 1: minima of many runs; `cachedFilterElement`: 128 and 256 channels on 8 x 8, batch 32
-    prices: { product: 0.05, transformedElement: 2, filterElement: 0.5, cachedFilterElement: 0.1 },
+    prices: { product: 0.05, transformedElement: 2, filterElement: 0.1, cachedFilterElement: 0.1 },
     // 7 x 7 of 3 channels on 224 x 224, 3 x 3 of 64 and 128 on 56 x 56 and 28 x 28, each of stride 2 and by both algorithms
     phasePrices: { product: 0.05, transformedElement: 0.6, filterElement: 0.5, direct: 0.045 },
     mostCached: 6 * 2 ** 20,
-    goodPanels: 10 * 1024,
+    goodPanels: 12 * 1024,
+    streamedTiles: 16,
   },
   // `behindSums`: inner products with batch normalization and an activation took 5.6 to 8.4 ns a point for them, of passes there are none.
   prices: {

@@ -12,7 +12,7 @@ import { statisticsStage } from '../statistics-stage.ts'
 import type { TaskBlock } from '../tasks.ts'
 import { transformsOf } from './transforms.ts'
 import { twoPasses } from './two-passes.ts'
-import { filterPlace, flatIndex, type ForwardPlan } from './forward-plan.ts'
+import { filterPlace, flatIndex, type ForwardPlan, productPlace } from './forward-plan.ts'
 
 /** Loops over tiles, the last one in lanes. */
 const overTiles = ({ tileAxes }: ForwardPlan): Loop[] => vectorLoops(tileAxes)
@@ -118,7 +118,7 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
     matrix: transformsOf(m, p.filterSize).output,
     each: [...(p.storesByRows ? [] : scalarLoops([p.blockOut])), ...overTiles(p)],
     between: p.tensors.betweenResults,
-    element: (column, row) => load(tensors.products, plus(column, row * size), plus(times(p.blockOut, p.tiles), p.tile)),
+    element: (column, row) => load(tensors.products, plus(column, row * size), productPlace(p, p.blockOut, p.tile)),
     stores: (row, values) =>
       values.flatMap((value, column) =>
         p.storesByRows ? [store(tensors.results, tiled(row, column), value)]
@@ -168,7 +168,7 @@ function transformImagesBack(p: ForwardPlan, { inner }: TaskBlock): (Stage | Sta
     matrix: transformsOf(m, p.filterSize).output,
     each: [...scalarLoops([p.blockOut]), ...overTiles(p)],
     between: p.tensors.betweenResults,
-    element: (column, row) => load(tensors.products, plus(column, row * size), plus(times(p.blockOut, p.tiles), p.tile)),
+    element: (column, row) => load(tensors.products, plus(column, row * size), productPlace(p, p.blockOut, p.tile)),
     stores: (row, values) =>
       values.map((value, column) =>
         store(tensors.results, [p.lane, place(plus(times(p.tileRow, stepDown), row), plus(times(p.tileColumn, stepAcross), column))], value)

@@ -30,22 +30,21 @@ export function chooseWinograd(given: Contraction): WinogradSchedule | undefined
   const tiling = prepacked ? preparedTiling(c, shape, outputTileOf(prepacked, filterSize))
     : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
-  if (prepacked && isOneTile(tiling)) return blocksOfImages(c, shape, tiling, panelOf(outputs))
+  const panel = e.prepacked?.panel
+  if (prepacked && isOneTile(tiling)) return blocksOfImages(c, shape, tiling, panel)
   const rows = chooseRows(e, shape, tiling)
   if (rows === undefined) return undefined
 
   // Rows of a task, then output channels: enough tasks for several threads even for one image.
   const pieces = Math.floor(CPU.mostTasks / (height / rows) / pointsOf(leading))
-  const wanted =
-    divisors(outputs).find((d) =>
-      d % ((prepacked && panelOf(outputs)) || CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces
-    ) ?? outputs
+  const wanted = divisors(outputs).find((d) => d % (panel || CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= pieces) ??
+    outputs
   // A filter that is too large to be kept is so in blocks of its channels, each for all images.
   const perOutput = (tiling.m + filterSize - 1) ** 2 * inputs
   const block = !prepacked && leading.length === 1 && rows === height && perOutput * outputs > MODEL.mostKept
     ? divisors(outputs).filter((d) => d % CPU.lanes === 0 && perOutput * d <= MODEL.goodTask && d >= MODEL.leastOutputs).at(-1) : undefined
   const group = block ?? wanted
-  const channelBlock = prepacked ? panelOf(outputs) : panelOf(group)
+  const channelBlock = prepacked ? panel : panelOf(group)
   if (channelBlock === undefined) return undefined
   const blocks = new Map<Axis, number>([
     ...(rows < height ? [[row, rows] as const] : []),
@@ -172,7 +171,7 @@ export function winogradNest(given: Contraction, schedule: WinogradSchedule): Lo
   fits(tiling && (mayOverlap(c.equation) || !tiling.overlaps), `tiles of ${schedule.outputTile} do not cover the map`)
   const { prepacked } = c.equation
   fits(
-    !prepacked || schedule.channelBlock === panelOf(out.extent as number),
+    !prepacked || schedule.channelBlock === c.equation.prepacked?.panel,
     'the filter was prepared for other blocks of channels',
   )
   fits(
@@ -218,7 +217,11 @@ function nestOf(plan: ForwardPlan, given: Equation): LoopNest {
       ...(keepsFilter ? filter : []),
       { ...packInput(plan), ...sameInput },
       { ...transformInput(plan), ...sameInput },
-      { each: scalarLoops([channelBlocks]), stages: [...(keepsFilter ? [] : filter), ...multiply(plan), ...transformBack(plan)] },
+      ...(plan.multipliesAll ? multiply(plan) : []),
+      {
+        each: scalarLoops([channelBlocks]),
+        stages: [...(keepsFilter ? [] : filter), ...(plan.multipliesAll ? [] : multiply(plan)), ...transformBack(plan)],
+      },
       ...(plan.storesByRows ? [] : given.sides).map((side) => statisticsStage(side, plan.equation, task)),
     ],
     scratch: [

@@ -25,19 +25,17 @@ interface ConstantFilter extends Convolution {
 /**
  * A convolution of one image after the other whose filter `prepare` transforms: G g G' of every output and input channel, in the same order of sums as
  * `transformFilter`, so to the same bits. Undefined where an equation is no such convolution, its filter is not a weight that lies in memory as it is
- * multiplied. `isDirect`: it would be computed by direct sums else; `batch`: that the net trains with, or 1.
+ * multiplied. `isDirect`: it would be computed by direct sums else; `batch`: that the net trains with, or 1; `wide`: the kernel has a form with vectors of twice the width.
  */
 export function prepackFilter(
   e: Equation,
   given: Contraction,
   isConstant: IsConstant,
-  isDirect: boolean,
-  batch: number,
+  { isDirect, batch, wide }: { readonly isDirect: boolean; readonly batch: number; readonly wide: boolean },
 ): PrepackedKernel | undefined {
   const found = findConvolution(given)
   const shape = found && constantFilter(found, isConstant)
-  const panel = shape && panelOf(shape.outputs)
-  if (!shape || panel === undefined) return undefined
+  if (!shape) return undefined
   const c = found.contraction
   const { weight, inputs, outputs, filterSize, row, column } = shape
   // A map of one tile takes a block of images: where direct sums would take it one by one, or the batch is known to fill a block. A tile takes half of the
@@ -48,14 +46,16 @@ export function prepackFilter(
   const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined).filter(fits)
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling, batch) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
+  const panel = preparedPanel(outputs, best.tiling, wide)
+  if (panel === undefined) return undefined
   const { m } = best.tiling
   const mirrored = mirroredOf(c, shape)
   if (!mirrored) return undefined
   const size = m + filterSize - 1
-  const form = `winograd${m}${mirrored.some((is) => is) ? `.mirrored${mirrored.map(Number).join('')}` : ''}`
+  const form = `winograd${m}.${panel}${mirrored.some((is) => is) ? `.mirrored${mirrored.map(Number).join('')}` : ''}`
   const packed = packedTensor(weight, form, [size ** 2, plane(outputs * inputs)])
   return {
-    equation: { ...e, prepacked: { weight, packed, form: 'winograd' } },
+    equation: { ...e, prepacked: { weight, packed, form: 'winograd', panel } },
     preparation: transformation(shape, mirrored, panel, transformsOf(m, filterSize).weight, packed).map((each) => ({
       ...each,
       layers: e.layers,
@@ -128,6 +128,16 @@ function constantFilter({ contraction: c, shape }: Found, isConstant: IsConstant
   if (weight.kind !== 'load' || isBatched(weight.tensor.shape) || !isConstant(weight.tensor)) return undefined
   if (timesLoaded(c.equation, weight.tensor) !== 1) return undefined
   return { ...shape, weight: weight.tensor, filter, inputs: pointsOf(shape.channels), outputs: shape.out.extent as number }
+}
+
+/**
+ * Output channels that lie side by side in the prepared filter; undefined where they do not fill vectors. Few tiles walk a panel a few times over, while it comes
+ * from memory: the channels of one register tile are a panel then, so that the first walk reads half as much in its time.
+ */
+function preparedPanel(outputs: number, tiling: Tiling, wide: boolean): number | undefined {
+  const isStream = !isOneTile(tiling) && tiling.down * tiling.across <= CPU.winograd.streamedTiles
+  const tile = 2 * CPU.lanes
+  return isStream && !wide && outputs % tile === 0 ? tile : panelOf(outputs)
 }
 
 /** Images of the smallest block, each of which pays for its part of what is read of the filter. */
