@@ -131,14 +131,12 @@ export interface WinogradModel {
   readonly mostKept: number
   /**
    * Nanoseconds on one thread, where a filter is prepared: of a product of two transformed elements, of an element of a tile that is transformed (there or
-   * back), of an element of the filter, which comes from memory.
+   * back), of an element of the filter, which comes from memory or the last cache in one stream.
    */
-  readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'cachedFilterElement', number>>
+  readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement', number>>
   /** The same of a convolution of stride 2 over its phases; `direct`: of a product of direct sums. */
   readonly phasePrices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'direct', number>>
-  /** Elements of a filter that stay in the last cache from image to image (24 MiB). */
-  readonly mostCached: number
-  /** Elements of a block of the prepared filter and of all tiles that keep to the first cache (48 KiB). */
+  /** Elements of a panel of the prepared filter and of all tiles of as many input channels as are multiplied at a time (64 KiB). */
   readonly goodPanels: number
   /** Tiles that walk a block of the prepared filter so few times that its stream from memory is what they wait for. */
   readonly streamedTiles: number
@@ -193,12 +191,11 @@ export const CPU: CpuModel = {
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,
     mostKept: 640 * 1024,
-    // resnet18 at 224, batch 1: minima of many runs; `cachedFilterElement`: 128 and 256 channels on 8 x 8, batch 32
-    prices: { product: 0.05, transformedElement: 2, filterElement: 0.1, cachedFilterElement: 0.1 },
+    // resnet18 at 224, batch 1: minima of many runs; 128 and 256 channels on 8 x 8, batch 32
+    prices: { product: 0.05, transformedElement: 2, filterElement: 0.1 },
     // 7 x 7 of 3 channels on 224 x 224, 3 x 3 of 64 and 128 on 56 x 56 and 28 x 28, each of stride 2 and by both algorithms
     phasePrices: { product: 0.05, transformedElement: 0.6, filterElement: 0.5, direct: 0.045 },
-    mostCached: 6 * 2 ** 20,
-    goodPanels: 12 * 1024,
+    goodPanels: 16 * 1024, // 512 channels of 16 tiles in two blocks took 1.23 of the time
     streamedTiles: 16,
   },
   // `behindSums`: inner products with batch normalization and an activation took 5.6 to 8.4 ns a point for them, of passes there are none.

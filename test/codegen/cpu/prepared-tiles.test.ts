@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { compile, interpreter } from '../../../compiler/index.ts'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
+import { compileFor } from '../../../compiler/compile.ts'
+import type { Target } from '../../../compiler/targets/target.ts'
+import { wasm as wasmTarget } from '../../../compiler/targets/wasm/target.ts'
 import type { Device } from '../../../bundle/device.ts'
 import { open, wasm } from '../../../runtime/index.ts'
 import { normals } from '../../support/random-net.ts'
@@ -22,11 +25,22 @@ const tileOf = (channels: number, side: number, batch: number): unknown => {
   return (new CpuScheduler().scheduleOf(e) as { outputTile?: number }).outputTile
 }
 
-test('a prepared filter has the larger tile where it stays in the cache from image to image', () => {
+test('a prepared filter has the tile of fewer products; of as many the smaller one, whose filter is shorter', () => {
+  // Four tiles of 6 x 6 elements for sixteen of 4 x 4.
   expect(tileOf(128, 8, 32)).toBe(4)
-  expect(tileOf(128, 8, 1)).toBe(2)
-  // 36 x 512 x 512 elements are 36 MiB.
-  expect(tileOf(512, 8, 32)).toBe(2)
+  expect(tileOf(128, 8, 1)).toBe(4)
+  expect(tileOf(512, 7, 1)).toBe(4)
+  // Four of 36 are nine of 16.
+  expect(tileOf(256, 6, 1)).toBe(2)
+})
+
+test('few tiles read panels of one register tile: of eight channels, with vectors of twice the width sixteen', () => {
+  const panels = (side: number, target: Target): readonly unknown[] =>
+    compileFor(net(64, side, 1), [target], { programs: ['prepare', 'infer'] }).pipelines[0]!.programs
+      .flatMap((p) => p.steps.flatMap(({ fused: { equation } }) => equation.prepacked?.panel ?? []))
+  expect(panels(14, wasmTarget)).toEqual([8])
+  expect(panels(28, wasmTarget)).toEqual([16])
+  expect(panels(14, wasmTarget.wide!)).toEqual([16])
 })
 
 const outputs = async (text: string, batch: number, x: Float32Array, device: Device): Promise<Float32Array> => {

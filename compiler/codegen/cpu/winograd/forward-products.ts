@@ -40,7 +40,7 @@ const SHORT_SUM = 16
 
 /**
  * The same with a prepared filter: its panels are loaded in vectors, tiles are broadcast. A panel and all tiles are walked several times over, so input channels
- * are taken in as many blocks (BLIS: blocks of K) as let both keep to the first cache; sums go on in memory from block to block.
+ * are taken in as many blocks (BLIS: blocks of K) as let both keep near to the first cache; sums go on in memory from block to block.
  */
 function multiplyPrepared(p: ForwardPlan): StageGroup[] {
   const { inputs, outputs, tiles, tensors, images, lane } = p

@@ -44,7 +44,7 @@ export function prepackFilter(
     isOneTile(t) ? (isDirect || batch >= FILLED_BLOCK) && 2 * (t.m + filterSize - 1) ** 2 <= pointsOf([row, column]) * filterSize ** 2
       : shape.strided ? paysInPhases(shape, t, true) : !isDirect
   const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined).filter(fits)
-  const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling, batch) })).sort((a, b) => a.ns - b.ns)
+  const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
   const panel = preparedPanel(outputs, best.tiling, wide)
   if (panel === undefined) return undefined
@@ -143,17 +143,13 @@ function preparedPanel(outputs: number, tiling: Tiling, wide: boolean): number |
 /** Images of the smallest block, each of which pays for its part of what is read of the filter. */
 const FILLED_BLOCK = 8
 
-/**
- * Nanoseconds of an image: products, what is transformed, and the filter, which is read whole: from memory, or, where several images follow each other and it
- * fits, from the last cache.
- */
-function estimate({ filterSize, inputs, outputs }: ConstantFilter, tiling: Tiling, batch: number): number {
+/** Nanoseconds of an image: products, what is transformed, and the filter, which is read whole. */
+function estimate({ filterSize, inputs, outputs }: ConstantFilter, tiling: Tiling): number {
   const { m, down, across } = tiling
   const elements = (m + filterSize - 1) ** 2
   const tiles = down * across
-  const { product, transformedElement, filterElement, cachedFilterElement } = CPU.winograd.prices
-  const staysInCache = batch >= FILLED_BLOCK && elements * inputs * outputs <= CPU.winograd.mostCached
+  const { product, transformedElement, filterElement } = CPU.winograd.prices
   return elements *
     (tiles * inputs * outputs * product + tiles * (inputs + outputs) * transformedElement +
-      inputs * outputs * (isOneTile(tiling) ? filterElement / FILLED_BLOCK : staysInCache ? cachedFilterElement : filterElement))
+      inputs * outputs * filterElement / (isOneTile(tiling) ? FILLED_BLOCK : 1))
 }
