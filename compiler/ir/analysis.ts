@@ -148,9 +148,20 @@ function sitesOf(e: Equation, tensor: Tensor): readonly LoadSite[] {
 }
 
 /** In how many places a tensor is loaded, each as often as it is written out; counts no further than 2. */
-export function timesLoaded(e: Equation, tensor: Tensor): number {
+export const timesLoaded = (e: Equation, tensor: Tensor): number => countLoads(e.stores.map((s) => s.value), tensor)
+
+/**
+ * Whether the values of an equation load a tensor in one place, inside a sum. That sum itself may be used several times, as an activation does that is written
+ * with its argument in two places: `max(x, 0.1 x)`.
+ */
+export const isLoadedOnceIn = (e: Equation, sum: Reduction, tensor: Tensor): boolean =>
+  countLoads([sum.body], tensor) === 1 && countLoads(e.stores.map((s) => s.value), tensor, sum) === 0
+
+/** Loads of a tensor, each as often as it is written out, but for those in `without`; counts no further than 2. */
+function countLoads(values: readonly Expression[], tensor: Tensor, without?: Expression): number {
   const known = new Map<Expression, number>()
   const count = (node: Expression): number => {
+    if (node === without) return 0
     const before = known.get(node)
     if (before !== undefined) return before
     const times = node.kind === 'load' ? (node.tensor === tensor ? 1 : 0)
@@ -158,7 +169,7 @@ export function timesLoaded(e: Equation, tensor: Tensor): number {
     known.set(node, times)
     return times
   }
-  return Math.min(2, e.stores.reduce((sum, s) => sum + count(s.value), 0))
+  return Math.min(2, values.reduce((sum, value) => sum + count(value), 0))
 }
 
 /** A sum of products of two tensors: convolutions and matrix products. */

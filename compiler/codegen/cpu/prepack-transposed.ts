@@ -1,4 +1,4 @@
-import { timesLoaded } from '../../ir/analysis.ts'
+import { isLoadedOnceIn } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { type IsConstant, packedTensor, type PrepackedKernel } from '../../ir/prepack.ts'
 import { divide, type Index, plus, rangeOf, remainder } from '../../ir/affine.ts'
@@ -25,7 +25,7 @@ export function prepackTransposed(
   if (!transposed || !vectorAxis || batchReduction(c) || e.sides.length > 0) return undefined
   const factor = c.main.body[transposed]
   if (factor.kind !== 'load' || isBatched(factor.tensor.shape) || !isConstant(factor.tensor)) return undefined
-  if (timesLoaded(c.equation, factor.tensor) !== 1) return undefined
+  if (!isLoadedOnceIn(c.equation, c.main, factor.tensor)) return undefined
   const names = new AxisNames(c.equation)
   const task = cutTasks(c.equation, names, schedule, { blocksOfImages: true })
   const fixed = fixedWhilePacking(c, task)

@@ -43,6 +43,16 @@ test('few tiles read panels of one register tile: of eight channels, with vector
   expect(panels(14, wasmTarget.wide!)).toEqual([16])
 })
 
+test.each(['relu', 'leaky_relu(0.1)', 'silu', 'gelu'])(
+  'in front of %s, which may use a sum in several places, weights are prepared',
+  (activation) => {
+    const text = `net a { input x: f32[32, 7, 7] output y = x -> conv(160, 3, pad: 1) -> ${activation} -> conv(160, 1) -> ${activation} }`
+    const { pipelines } = compileFor(text, [wasmTarget], { programs: ['prepare', 'infer'] })
+    const forms = pipelines[0]!.programs.flatMap((p) => p.steps.flatMap(({ fused: { equation } }) => equation.prepacked?.form ?? []))
+    expect(forms).toEqual(['winograd', 'transposed'])
+  },
+)
+
 const outputs = async (text: string, batch: number, x: Float32Array, device: Device): Promise<Float32Array> => {
   const opened = await open(compile(text, { targets: ['wasm'], programs: ['prepare', 'infer'] }), { device, batch, seed: 2 })
   const { y } = await opened.run({ x })

@@ -1,5 +1,5 @@
 import { type Axis, axis, type IndexLike, minus, plus, times } from '../../../ir/affine.ts'
-import { timesLoaded } from '../../../ir/analysis.ts'
+import { isLoadedOnceIn } from '../../../ir/analysis.ts'
 import { equation, type Equation, store } from '../../../ir/equation.ts'
 import { type Expression, load } from '../../../ir/expression.ts'
 import { type IsConstant, packedTensor, type PrepackedKernel } from '../../../ir/prepack.ts'
@@ -126,7 +126,7 @@ function constantFilter({ contraction: c, shape }: Found, isConstant: IsConstant
   // Of an odd filter in phases what lies behind its end is zero.
   const weight = shape.strided && filter.kind === 'guard' ? filter.value : filter
   if (weight.kind !== 'load' || isBatched(weight.tensor.shape) || !isConstant(weight.tensor)) return undefined
-  if (timesLoaded(c.equation, weight.tensor) !== 1) return undefined
+  if (!isLoadedOnceIn(c.equation, c.main, weight.tensor)) return undefined
   return { ...shape, weight: weight.tensor, filter, inputs: pointsOf(shape.channels), outputs: shape.out.extent as number }
 }
 
