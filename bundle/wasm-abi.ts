@@ -28,6 +28,8 @@ export const CONTROL = {
   /** Address of the first thread's own memory, and how many bytes each thread has. */
   scratch: 320,
   scratchBytes: 324,
+  /** Not 0 where the first thread may sleep at the barrier, too: everywhere but on a page's main thread. */
+  mayWait: 328,
   /** Of each thread's share of a dispatch, how many tasks have been taken: a cache line (`LINE_BYTES`) a thread. */
   taken: 384,
 } as const

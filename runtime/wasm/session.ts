@@ -6,7 +6,7 @@ import type { MemoryLayout } from './memory-layout.ts'
 import { DeviceError, type Numbers, type Session, type StepScalars } from '../../bundle/device.ts'
 import type { Plan } from '../../bundle/format.ts'
 import { contents, elementCount } from '../../bundle/sizes.ts'
-import type { WorkerThread } from './workers.ts'
+import { mayWait, type WorkerThread } from './workers.ts'
 
 export interface WasmHost {
   /** Throws where the device was closed or a worker died. */
@@ -55,6 +55,7 @@ export class WasmSession implements Session {
     if (this.#away.size > 0) this.lend = (tensor, data) => this.#keep(tensor, data)
     for (const { at, words } of layout.words) this.#words.set(words, at / 4)
     this.#words[CONTROL.threads / 4] = 1 + module.workers.length
+    this.#words[CONTROL.mayWait / 4] = Number(module.workers.length > 0 && mayWait())
     this.#words[CONTROL.scratch / 4] = layout.scratch
     this.#words[CONTROL.scratchBytes / 4] = layout.scratchBytes
     for (const [index, at] of layout.buffers) {

@@ -73,6 +73,16 @@ const builtin = (globalThis as { process?: { getBuiltinModule?: Builtin } }).pro
 
 export const isNode = builtin !== undefined
 
+/** Whether this thread may sleep: a page's main thread must not. The engine is asked: a window of Electron has Node's modules, and must not either. */
+export function mayWait(): boolean {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Throws where workers are forbidden. */
 export function startWorker(): WorkerThread {
   let ready: { resolve: () => void; reject: (error: Error) => void } | undefined

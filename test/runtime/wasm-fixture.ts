@@ -3,8 +3,8 @@ import { encodeModule, type WasmFunction } from '../../compiler/targets/wasm/enc
 import { KERNEL, runFunction, workFunction } from '../../compiler/targets/wasm/run-loop.ts'
 import { type Bundle, type DispatchEntry, FORMAT_VERSION, type Plan, type Size } from '../../bundle/format.ts'
 
-/** Where a kernel traps: in the thread that calls `run`, or in all others. */
-export type Trap = 'never' | 'caller' | 'worker'
+/** Where a kernel traps: in the thread that calls `run`, in all others, or in these where the first does not fall asleep at the barrier within a second. */
+export type Trap = 'never' | 'caller' | 'worker' | 'wakeful'
 
 const WIDTH = 4
 const nothing: Size = { fixed: 0, perSample: 0 }
@@ -69,13 +69,20 @@ export function wasmFixture(traps: Trap = 'never'): Bundle {
 
 const FLAG = 4096
 const SCRATCH = 320
+const SLEEPERS = 260
 
 function double(traps: Trap): WasmFunction {
-  const [record, scratch, task, end, at] = [0, 1, 2, 3, 5]
+  const [record, scratch, task, end, at, looked] = [0, 1, 2, 3, 5, 6]
   const c = new Code()
   if (traps !== 'never') {
     c.get(scratch).i32(0).memory('i32.load', SCRATCH).op(traps === 'caller' ? 'i32.eq' : 'i32.ne').if()
-    c.i32(0).i32(1).memory('i32.atomic.store', FLAG).op('unreachable')
+    c.i32(0).i32(1).memory('i32.atomic.store', FLAG)
+    if (traps === 'wakeful') {
+      c.block().loop()
+      c.i32(0).memory('i32.atomic.load', SLEEPERS).brIf(1)
+      c.get(looked).i32(1).op('i32.add').tee(looked).i32(1e9).op('i32.lt_u').brIf(0)
+      c.op('unreachable').end().end()
+    } else c.op('unreachable')
     // The others wait, or they might take all tasks before.
     c.else().loop().i32(0).memory('i32.atomic.load', FLAG).op('i32.eqz').brIf(0).end().end()
   }
@@ -86,5 +93,5 @@ function double(traps: Trap): WasmFunction {
   c.op('f32x4.add').memory('v128.store')
   c.get(task).i32(1).op('i32.add').tee(task).get(end).op('i32.lt_u').brIf(0)
   c.end()
-  return { type: KERNEL, locals: ['i32'], code: c }
+  return { type: KERNEL, locals: ['i32', 'i32'], code: c }
 }

@@ -51,6 +51,19 @@ describe.each([1, 2, 3])('%i threads', (threads) => {
   })
 })
 
+test('the first thread sleeps at the barrier, so that who is waited for has its core; where it must not, as in a page, it does not', async () => {
+  const device = await cpu(2)
+  const net = await open(wasmFixture('wakeful'), { device, batch: BATCH })
+  expect([...(await net.run({ x }))['y']!]).toEqual(sixteenfold)
+  net.close()
+  vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+    throw new TypeError('Atomics.wait cannot be called in this context')
+  })
+  const inPage = await open(wasmFixture('wakeful'), { device, batch: BATCH })
+  await expect(inPage.run({ x })).rejects.toThrow(/kernel third failed/)
+  inPage.close()
+})
+
 test.each([2, 3])('%i threads: a trap in a worker does not keep the others waiting', async (threads) => {
   const device = await cpu(threads)
   const net = await open(wasmFixture('worker'), { device, batch: BATCH })
