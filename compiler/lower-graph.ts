@@ -20,9 +20,10 @@ const withLayers = (
 
 /** Programs share the nodes that passes leave as they are: what is found of their equations is then found for all of them. */
 const equationsOf = new WeakMap<Node, readonly Equation[]>()
+const equationsInTasksOf = new WeakMap<Node, readonly Equation[]>()
 
-/** Every node says its equations; from here on there are loops, and no layers. */
-export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator>): LoweredGraph {
+/** Every node says its equations; from here on there are loops, and no layers. `inTasks`: a few tasks keep the target busy. */
+export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator>, inTasks = false): LoweredGraph {
   const viewOf = new Map<Tensor, Tensor>()
   const equations = graph.nodes.flatMap((node: Node): readonly Equation[] => {
     const operator = operators.get(node.op)
@@ -31,10 +32,12 @@ export function lowerGraph(graph: Graph, operators: ReadonlyMap<string, Operator
       viewOf.set(node.outputs[0]!, node.inputs[0]!)
       return []
     }
-    const known = equationsOf.get(node)
+    const own = inTasks ? operator.equationsInTasks : undefined
+    const remembered = own ? equationsInTasksOf : equationsOf
+    const known = remembered.get(node)
     if (known) return known
-    const equations = operator.equations(node).map((equation) => withLayers(equation, node.absorbed ?? []))
-    equationsOf.set(node, equations)
+    const equations = (own ?? operator.equations)(node).map((equation) => withLayers(equation, node.absorbed ?? []))
+    remembered.set(node, equations)
     return equations
   })
   const kept = new Set<Tensor>(graph.outputs.map((output) => output.value))

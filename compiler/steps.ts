@@ -131,9 +131,8 @@ export const lower: KernelStep = {
   level: 'kernels',
   required: true,
   verify: verifyAfter('lower'),
-  run: (work, { program, target: { inTraining }, options: { batch } }) => {
-    const plain = loweredOf.get(work.graph) ?? lowerGraph(work.graph, operators)
-    loweredOf.set(work.graph, plain)
+  run: (work, { program, target: { inTraining, inTasks = false }, options: { batch } }) => {
+    const plain = loweredOf(`${inTasks}`, work.graph)
     const lowered = inTraining && TRAINING_PROGRAMS.includes(program)
       ? { ...plain, equations: plain.equations.map((e) => inTraining(e, batch)) } : plain
     const all = work.packing.equations.length > 0 ? packWeights(lowered, work.packing) : lowered
@@ -142,7 +141,7 @@ export const lower: KernelStep = {
 }
 
 /** Targets that store values alike share equations: what is found of one is then found for all of them. */
-const loweredOf = new WeakMap<Graph, LoweredGraph>()
+const loweredOf = onceByNodes((inTasks, graph: Graph): LoweredGraph => lowerGraph(graph, operators, inTasks === 'true'))
 
 /** Split style is what it says: a kernel a layer. */
 const fuses = ({ options: { style, without } }: Lowering): boolean => style !== 'split' && !without?.includes('fuse')

@@ -108,9 +108,22 @@ const MOST_IMAGE_CHUNKS = 16
 const WANTED_POINTS = 131072
 /** Partial sums hold no more elements than this, whatever the batch. */
 const MOST_PARTIALS = 4 * 1024 * 1024
+/** The same where a few tasks keep it busy: a thread of a CPU or two for each chunk. */
+const MOST_TASK_CHUNKS = 8
+/** Elements of both maps, of one group, up to which a task takes all rows of an image: they keep to a second-level cache (192 KiB). */
+const GOOD_ROWS = 48 * 1024
 
 interface Chunks {
   readonly images: number
+  readonly rows: number
+}
+
+/** What is summed up: elements of the weight, of both maps of an image, of those of one group; the batch, and rows of windows. */
+interface Summed {
+  readonly weights: number
+  readonly perImage: number
+  readonly perGroup: number
+  readonly batch: Shape[number]
   readonly rows: number
 }
 
@@ -118,28 +131,56 @@ interface Chunks {
  * How a sum over images and rows of windows is cut. Partial sums are written and read once: they should stay small beside what
  * a batch of a few dozen images brings along, but there must be work for all.
  */
-function chunksOf(weights: number, perImage: number, batch: Shape[number], rows: number): Chunks {
-  const wanted = Math.max(WANTED_POINTS / weights, (4 * perImage) / weights)
-  const total = Math.max(1, Math.min(Math.ceil(wanted), Math.floor(MOST_PARTIALS / weights)))
+function chunksOf({ weights, perImage, batch, rows }: Summed): Chunks {
+  const total = chunksWanted(weights, perImage)
   const images = Math.min(total, MOST_IMAGE_CHUNKS, typeof batch === 'number' ? batch : Infinity)
-  const least = Math.ceil(rows / Math.min(rows, Math.floor(total / images)))
-  // Even blocks need no masks, and can be covered with tiles.
-  const perChunk = divisors(rows).find((d) => d >= least && d < 2 * least) ?? least
-  return { images, rows: Math.ceil(rows / perChunk) }
+  return { images, rows: evenChunks(rows, Math.floor(total / images)) }
+}
+
+/** The same where a few tasks keep a machine busy: rows are cut for a cache alone, since each sum begins and ends in every chunk. */
+function chunksOfTasks({ weights, perImage, perGroup, batch, rows }: Summed): Chunks {
+  const images = Math.min(chunksWanted(weights, perImage), MOST_TASK_CHUNKS, typeof batch === 'number' ? batch : Infinity)
+  return {
+    images,
+    rows: evenChunks(rows, Math.min(Math.ceil(perGroup / GOOD_ROWS), Math.max(1, Math.floor(MOST_PARTIALS / weights / images)))),
+  }
+}
+
+function chunksWanted(weights: number, perImage: number): number {
+  const wanted = Math.max(WANTED_POINTS / weights, (4 * perImage) / weights)
+  return Math.max(1, Math.min(Math.ceil(wanted), Math.floor(MOST_PARTIALS / weights)))
+}
+
+/** Chunks of rows, `most` of them: even blocks need no masks, and can be covered with tiles. */
+function evenChunks(rows: number, most: number): number {
+  const least = Math.ceil(rows / Math.min(rows, most))
+  return Math.ceil(rows / (divisors(rows).find((d) => d >= least && d < 2 * least) ?? least))
 }
 
 /** Inputs: dense, strided; output: the gradient of the weight that couples them. */
-export function coupleEquations(node: Node): readonly Equation[] {
+export const coupleEquations = (node: Node): readonly Equation[] => couple(node, chunksOf)
+
+/** The same for machines that a few tasks keep busy. */
+export const coupleInTasks = (node: Node): readonly Equation[] => couple(node, chunksOfTasks)
+
+function couple(node: Node, cutSum: (summed: Summed) => Chunks): readonly Equation[] {
   const [dense, strided] = node.inputs
   const out = node.outputs[0]!
   const [outer, perGroup, kernelHeight, kernelWidth] = out.shape as readonly number[]
   const [batch, , height, width] = strided!.shape
   const [rows, columns] = slidesOf(node.attributes, [kernelHeight!, kernelWidth!], { dense: dense!.shape, strided: strided!.shape })
   const elements = (shape: Shape): number => shape.slice(1).reduce<number>((product, dim) => product * (dim as number), 1)
-  const chunks = chunksOf(elements([1, ...out.shape]), elements(dense!.shape) + elements(strided!.shape), batch!, height as number)
+  const groups = groupsOf(groupCount(node.attributes))
+  const perImage = elements(dense!.shape) + elements(strided!.shape)
+  const chunks = cutSum({
+    weights: elements([1, ...out.shape]),
+    perImage,
+    perGroup: perImage / groups.count,
+    batch: batch!,
+    rows: height as number,
+  })
   const parts = chunks.images * chunks.rows
 
-  const groups = groupsOf(groupCount(node.attributes))
   const o = channelsIn(groups, 'o', outer! / groups.count)
   const c = channelsIn(groups, 'c', perGroup!)
   const [kh, kw] = [axis('kh', kernelHeight!), axis('kw', kernelWidth!)]

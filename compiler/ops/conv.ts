@@ -7,7 +7,7 @@ import { argumentProblem } from './diagnostics.ts'
 import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
-import { coupleEquations, convolutionEquation, transposedConvolutionEquation } from './conv-equations.ts'
+import { convolutionEquation, coupleEquations, coupleInTasks, transposedConvolutionEquation } from './conv-equations.ts'
 import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, paddingOf, pairOf, padParameter, slidesOf,
   strideParameter, windowCount } from './sliding-window.ts'
 
@@ -110,6 +110,6 @@ const conv: Operator = {
 const convDx: Operator = { name: 'conv_dx', equations: (node) => [transposedConvolutionEquation(node)] }
 
 /** dweight = sum over n and all windows of x dy. Inputs: what the windows slide over, what they make (x, dy). */
-const convDweight: Operator = { name: 'conv_dweight', equations: coupleEquations }
+const convDweight: Operator = { name: 'conv_dweight', equations: coupleEquations, equationsInTasks: coupleInTasks }
 
 export const convOperators: readonly Operator[] = [conv, convDx, convDweight]

@@ -79,6 +79,8 @@ export interface Operator {
   readonly shape?: (question: ShapeQuestion) => ShapeAnswer | readonly Diagnostic[]
   /** The equations that compute the outputs, in order; temporaries between them are the operator's own tensors. */
   readonly equations: (node: Node) => readonly Equation[]
+  /** The same where a task for each of a few threads keeps the machine busy, so that sums are cut into fewer parts. Absent: `equations`. */
+  readonly equationsInTasks?: (node: Node) => readonly Equation[]
   /** Builds the gradients of what a node reads from the gradient of its output. Absent: not differentiable (metrics). */
   readonly gradient?: (node: Node, dOutput: Value, build: GradientBuilder) => Gradients
   /**

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Attributes } from '../../dsl/signature.ts'
+import { nowhere } from '../../dsl/source.ts'
+import { type Node, type Value, value } from '../../compiler/graph/graph.ts'
+import { writes } from '../../compiler/ir/equation.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 import { ask, type Call, codes, expectClose, expectGradients, type Fed, fed, forward, noise, size } from './run-operator.ts'
 import { convolution, windowOf } from './plain-loops.ts'
 import { generator, pick } from './random.ts'
@@ -78,6 +82,29 @@ describe('conv is the sum over its windows', () => {
 
 test("the weight's gradient is right whatever the batch: its images are summed in chunks", () => {
   for (const batch of [1, 15, 16, 17, 33]) expectGradients(call(fed([batch, 1, 3, 4], batch), { out: 1, kernel: [2, 2] }))
+})
+
+test('on a machine that few tasks keep busy a sum over images goes through all rows of a map, but of one that no cache holds', () => {
+  const partials = (channels: number, side: number, groups = 1): readonly number[] => {
+    const [x, dy] = ['x', 'dy'].map((name) => value(name, ['n', channels, side, side], nowhere)) as [Value, Value]
+    const node: Node = {
+      name: 'conv.dweight',
+      op: 'conv_dweight',
+      layer: 'conv',
+      inputs: [x, dy],
+      parameters: {},
+      outputs: [value('dw', [channels, channels / groups, 3, 3], nowhere)],
+      attributes: { stride: [1, 1], pad: [1, 1], dilation: [1, 1], groups },
+      span: nowhere,
+    }
+    const { equations, equationsInTasks } = operators.get('conv_dweight')!
+    return [equations, equationsInTasks!].map((of) => writes(of(node)[0]!)[0]!.shape[0] as number)
+  }
+  // 2 x 24 x 1024 elements are 48 Ki; 4 maps of 32 x 32 have as many as one of 64 x 64.
+  expect(partials(24, 32)).toEqual([16 * 2, 8])
+  expect(partials(24, 64)).toEqual([16 * 8, 8 * 4])
+  // Of a depthwise filter a task has one channel.
+  expect(partials(96, 64, 96)).toEqual([16 * 64, 8])
 })
 
 describe('parameters', () => {

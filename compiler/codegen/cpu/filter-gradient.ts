@@ -41,10 +41,11 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
     const channels = input.extent as number
     const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pixels * CPU.batchProducts
     const pieces = Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)
-    const size = divisors(channels).filter((d) =>
-      d % INPUTS === 0 && (d >= LEAST_INPUTS || d === channels) && (d === LEAST_INPUTS || d * pieces <= channels || pieces <= 1) &&
-      right * d / channels <= 2 * CPU.goodPack
-    ).at(-1)
+    // Whole tiles; all of them where nothing divides channels so.
+    const sizes = divisors(channels).filter((d) =>
+      (d === channels || (d % INPUTS === 0 && d >= LEAST_INPUTS)) && right * d / channels <= 2 * CPU.goodPack
+    )
+    const size = sizes.findLast((d) => d * pieces <= channels || pieces <= 1) ?? sizes[0]
     if (size === undefined || left > MOST_GRADIENTS) continue
     const cut = size < channels
     return {
@@ -94,13 +95,13 @@ function rolesOf({ equation: e, main: { body } }: Contraction): Roles | undefine
     const own = e.axes.filter((a) => inGradients.has(a) && !inInputs.has(a))
     const others = e.axes.filter((a) => inInputs.has(a) && !inGradients.has(a))
     const [out, input] = [own[0], others[0]]
-    if (own.length !== 1 || !out || !input || !isMultiple(out, 2 * CPU.lanes) || !isMultiple(input, INPUTS)) continue
+    if (own.length !== 1 || !out || !input || !has(out, 2 * CPU.lanes) || !has(input, INPUTS)) continue
     return { gradients, out, input, leading: e.axes.filter((a) => inGradients.has(a) && inInputs.has(a)) }
   }
   return undefined
 }
 
-const isMultiple = ({ extent }: Axis, of: number): boolean => typeof extent === 'number' && extent >= of && extent % of === 0
+const has = ({ extent }: Axis, points: number): boolean => typeof extent === 'number' && extent >= points
 
 /** Sides of the map that are written out beside a row of images. */
 function unrolled(map: readonly Axis[]): [Axis, number][] {

@@ -43,6 +43,7 @@ function targetOf(limits: ScheduleLimits): Target {
     sharesBuffers: true,
     maxPrologueInputs: 2,
     storesPrologues: true,
+    inTasks: true,
     packsPrologue: (joined, plain) => scheduler.packsPrologue(joined, plain),
     candidates: (e) => scheduler.candidates(e),
     statisticsBlock: (e) => scheduler.statisticsBlock(e),

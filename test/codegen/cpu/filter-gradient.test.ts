@@ -6,13 +6,14 @@ import { open, wasm } from '../../../runtime/index.ts'
 import { normals } from '../../support/random-net.ts'
 import { equationsOf } from './run-loop-nest.ts'
 
-/** Filters whose gradients are made in chunks of the batch or at once, one with groups; and depthwise ones of a single element. */
+/** Filters whose gradients are made in chunks of the batch or at once, one with groups; of channels that fill no tiles; and depthwise ones of a single element. */
 const text = `
 net m {
   input x: f32[48, 3, 3]
   y = x -> conv(80, 3, stride: 2, pad: 1) as chunked -> relu -> conv(400, 3, stride: 2, pad: 1, groups: 2) as large
   d = x -> conv(48, 1, groups: 48) as depthwise -> global_avg_pool -> flatten -> fc(3)
-  loss = add(sum(mul(y, y)), sum(mul(d, d)))
+  t = x -> conv(50, 3, pad: 1) as even -> relu -> conv(37, 5, pad: 2) as tails
+  loss = add(sum(mul(y, y)), sum(mul(d, d)), sum(mul(t, t)))
 }`
 const equations = equationsOf(text, ['gradients'])
 const scheduler = new CpuScheduler()
@@ -24,6 +25,9 @@ const scheduleOf = (name: RegExp): Readonly<Record<string, unknown>> => {
 test('gradients of filters by small maps have blocks of images', () => {
   expect(scheduleOf(/chunked\.dweight/)).toMatchObject({ tasks: ['0:chunk', '2:c'], batchBlock: 8 })
   expect(scheduleOf(/large\.dweight/)).toMatchObject({ tasks: ['0:g', '2:c'], batchBlock: 32 })
+  // Channels that are no multiples of a tile: 50 are six tiles and two more, 37 four and five. Of 7 and of 3 chunks of the batch.
+  expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '2:c': 4, '1:o': 8 }, batchBlock: 4 })
+  expect(scheduleOf(/tails\.dweight/)).toMatchObject({ tasks: ['0:chunk'], registerTile: { '2:c': 4, '1:o': 8 }, batchBlock: 8 })
 })
 
 const gradients = async (device: Device, batch: number): Promise<ReadonlyMap<string, Float32Array>> => {
