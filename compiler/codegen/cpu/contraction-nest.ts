@@ -8,7 +8,7 @@ import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
 import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needsPacking } from './contraction.ts'
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
-import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile } from './micro-tile.ts'
+import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile, mostAccumulators } from './micro-tile.ts'
 import { interiorOf } from './pack-interior.ts'
 import { apart, inBlocks, inPanels, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
@@ -102,7 +102,7 @@ export function tileOf(c: Contraction, names: AxisFinder, schedule: ContractionT
     ...(outers[1] && { innerAxis: outers[1][0], innerCount: outers[1][1] }),
   }
   fits(
-    accumulatorsOf(tile) <= (tile.vectorReduction ? CPU.sumsInLanes : CPU.accumulators),
+    accumulatorsOf(tile) <= (tile.vectorReduction ? CPU.sumsInLanes : mostAccumulators(c)),
     `a register tile of ${accumulatorsOf(tile)} vectors is too large`,
   )
   return tile

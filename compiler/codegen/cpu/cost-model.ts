@@ -15,6 +15,8 @@ export interface CpuModel {
   readonly lanes: number
   /** Vectors of sums that a register tile holds. */
   readonly accumulators: number
+  /** The same in a sum over a batch, whose terms are points of maps: no step loads what the next one loads again, so that none is kept. */
+  readonly gradientAccumulators: number
   /** Vectors of sums whose terms lie in lanes. */
   readonly sumsInLanes: number
   /** Multiplications of four lanes in the unrolled body of a loop. */
@@ -145,6 +147,7 @@ export interface WinogradModel {
 export const CPU: CpuModel = {
   lanes: 4, // v128 of WebAssembly
   accumulators: 8, // of 16 vector registers (SSE, AVX); the others hold products and what is loaded
+  gradientAccumulators: 9, // 3 x 12: 0.8 of the time of 2 x 12; 5 x 8 in place of 5 x 4, where windows are shared, took twice the time
   sumsInLanes: 10, // a step needs one vector of each factor beside them, and nothing that is broadcast
   bodyProducts: 256,
   unrolledFilter: 11,

@@ -110,7 +110,7 @@ function considerVectors(
   // Broadcasts from lines of the cache of their own.
   const far = broadcastAxis && !isInnermost(others, broadcastAxis) ? 0.02 : 0
   for (const outerAxis of [undefined, ...vector.filter((a) => a !== vectorAxis)]) {
-    for (const [broadcastCount, vectorCount, outerCount] of tileSizes(broadcastAxis, vectorAxis, outerAxis)) {
+    for (const [broadcastCount, vectorCount, outerCount] of tileSizes(mostAccumulators(c), broadcastAxis, vectorAxis, outerAxis)) {
       const sums = broadcastCount * vectorCount * outerCount
       const waste = tailWaste(broadcastAxis, broadcastCount) * tailWaste(vectorAxis, CPU.lanes * vectorCount) *
         tailWaste(outerAxis, outerCount)
@@ -143,7 +143,7 @@ function considerReduction(
   const [a, b] = [loads(vectors, vectorFactor), loads(others, vectorFactor === 'a' ? 'b' : 'a')]
   const terms = steps(c.main)
   for (const outerAxis of [undefined, ...vector]) {
-    for (const [broadcastCount, , outerCount] of tileSizes(broadcastAxis, undefined, outerAxis)) {
+    for (const [broadcastCount, , outerCount] of tileSizes(mostAccumulators(c), broadcastAxis, undefined, outerAxis)) {
       const sums = broadcastCount * outerCount
       const waste = tailWaste(broadcastAxis, broadcastCount) * tailWaste(outerAxis, outerCount) * tailWaste(vectorReduction, CPU.lanes)
       const cost = waste * (2 + (outerCount * a + broadcastCount * b) / sums) + (Number.isFinite(terms) ? 24 / terms : 0.2)
@@ -152,16 +152,23 @@ function considerReduction(
   }
 }
 
-/** Sizes that fit into the registers: points of the broadcast axis, vectors, points of the outer axis. */
-function* tileSizes(broadcastAxis: Axis | undefined, vectorAxis: Axis | undefined, outerAxis: Axis | undefined): Generator<
-  readonly [number, number, number]
-> {
+/** Vectors of sums that a register tile may hold. */
+export const mostAccumulators = ({ main }: Contraction): number =>
+  main.axes.some((a) => typeof a.extent !== 'number') ? CPU.gradientAccumulators : CPU.accumulators
+
+/** Sizes of which at most `most` sums are made: points of the broadcast axis, vectors, points of the outer axis. */
+function* tileSizes(
+  most: number,
+  broadcastAxis: Axis | undefined,
+  vectorAxis: Axis | undefined,
+  outerAxis: Axis | undefined,
+): Generator<readonly [number, number, number]> {
   const upTo = (a: Axis | undefined, sizes: readonly number[]): readonly number[] =>
     a ? sizes.filter((s) => s <= (a.extent as number)) : [1]
   const vectors = vectorAxis ? [1, 2, 3, 4].filter((s) => s === 1 || CPU.lanes * (s - 1) < (vectorAxis.extent as number)) : [1]
   const outer = upTo(outerAxis, [1, 2, 3, 4, 5])
   for (const b of upTo(broadcastAxis, [1, 2, 3, 4, 5, 6])) {
-    for (const v of vectors) for (const o of outer) if (b * v * o <= CPU.accumulators) yield [b, v, o]
+    for (const v of vectors) for (const o of outer) if (b * v * o <= most) yield [b, v, o]
   }
 }
 

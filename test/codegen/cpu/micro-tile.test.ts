@@ -33,6 +33,16 @@ describe('register tiles of a matrix product', () => {
     expect(new Set(tiles.map((tile) => JSON.stringify(tile))).size).toBe(40)
     for (const most of [1, 3, 6]) expect(rankTiles(contraction, new Set(), most)).toEqual(tiles.slice(0, most))
   })
+  test('a sum over a batch, which keeps nothing of a step for the next one, fills one more register by three vectors of three', () => {
+    const [m, n, k, image] = [axis('m', 24), axis('n', 12), axis('k', 64), axis('image', 'n')]
+    const [a, b, c] = [tensor('a', ['n', 24, 64]), tensor('b', ['n', 64, 12]), tensor('c', [24, 12])]
+    const e = equation('dw', [], [m, n], [store(c, [m, n], sum([image, k], mul(load(a, image, m, k), load(b, image, k, n))))])
+    const [best] = rankTiles(simplify(e).contraction!, new Set(), 1)
+    expect(best).toMatchObject({ vectorAxis: n, vectorCount: 3, broadcastAxis: m, broadcastCount: 3 })
+    expect(accumulatorsOf(best!)).toBe(CPU.gradientAccumulators)
+    // Without a batch two vectors of four: nine would not fit beside what windows share.
+    expect(accumulatorsOf(rankTiles(product(24, 12, 64).contraction, new Set(), 1)[0]!)).toBeLessThanOrEqual(CPU.accumulators)
+  })
   test('one column leaves the reduced axis for the lanes', () => {
     const narrow = product(64, 1, 64)
     expect(rankTiles(narrow.contraction, new Set(), 1)[0]).toMatchObject({ vectorReduction: narrow.k })
