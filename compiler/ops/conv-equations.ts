@@ -139,11 +139,10 @@ function chunksOf({ weights, perImage, batch, rows }: Summed): Chunks {
 
 /** The same where a few tasks keep a machine busy: rows are cut for a cache alone, since each sum begins and ends in every chunk. */
 function chunksOfTasks({ weights, perImage, perGroup, batch, rows }: Summed): Chunks {
-  const images = Math.min(chunksWanted(weights, perImage), MOST_TASK_CHUNKS, typeof batch === 'number' ? batch : Infinity)
-  return {
-    images,
-    rows: evenChunks(rows, Math.min(Math.ceil(perGroup / GOOD_ROWS), Math.max(1, Math.floor(MOST_PARTIALS / weights / images)))),
-  }
+  const total = chunksWanted(weights, perImage)
+  const images = Math.min(total, MOST_TASK_CHUNKS, typeof batch === 'number' ? batch : Infinity)
+  const most = Math.floor(total / Math.min(total, MOST_IMAGE_CHUNKS))
+  return { images, rows: evenChunks(rows, Math.min(most, Math.ceil(perGroup / GOOD_ROWS))) }
 }
 
 function chunksWanted(weights: number, perImage: number): number {
