@@ -15,6 +15,7 @@ import { isWide, mayBeWide } from '../runtime/wasm/wide.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { refuseImport, refuseModel } from './imported.ts'
 import { UsageError } from './exit.ts'
+import { compileOnce } from './compile-once.ts'
 import { compileToRun, type Runs } from './compile-to-run.ts'
 import { isPretended } from './devices.ts'
 import type { Lowering, Made, NetSource } from './net-source.ts'
@@ -229,10 +230,9 @@ function sourceOf(
         ...options
       },
     ) {
-      const { compile } = await import('../compiler/index.ts')
       const targets = options.targets ??
         (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
-      const made = compile(main, {
+      const made = await compileOnce(main, {
         ...options,
         style,
         memory,

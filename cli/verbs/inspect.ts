@@ -7,6 +7,7 @@ import type { Bundle, Memory, ProgramName, Style } from '../../bundle/format.ts'
 import { halfPlanFor, PLAN_KINDS, WEBGPU } from '../../bundle/plans.ts'
 import { carriedSources, otherLowering, readBundleFolder } from '../bundles.ts'
 import { type Lowering, sayAbsent } from '../absent-pass.ts'
+import { compileOnce } from '../compile-once.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { MANIFEST_FILE } from '../../runtime/loading/files.ts'
 import { replaceFile, tryFolder } from '../../runtime/loading/node/files.ts'
@@ -150,15 +151,14 @@ function refuseTogether(options: Readonly<Record<string, unknown>>): void {
 
 /** A .net file is compiled; a bundle is read, and compiled from the text it carries where that is needed. */
 async function load(path: string, options: CompileOptions): Promise<Bundle> {
-  const { compile } = await import('../../compiler/index.ts')
-  if (path.endsWith('.net')) return compile(await readSource(path), { ...options, readImport })
+  if (path.endsWith('.net')) return compileOnce(await readSource(path), { ...options, readImport })
   // What it weighs is not asked.
   const bundle = await readBundleFolder(path, FRESH)
   const lowering = otherLowering(bundle, options)
   if (!options.watch && !options.without && !lowering && hasFacts(bundle)) return bundle
   const { main, readImport: carried } = carriedSources(bundle)
   const { style, memory, precise, freeze } = bundle.manifest
-  return compile(main, { ...options, ...(lowering ?? { style, memory, precise, freeze }), readImport: carried })
+  return compileOnce(main, { ...options, ...(lowering ?? { style, memory, precise, freeze }), readImport: carried })
 }
 
 /** Whether a bundle has FLOPs, bytes and reasons. A bundle that a page saved, after it fetched only what it ran, has none. */
