@@ -63,6 +63,26 @@ test('so they do where filters are prepared', async () => {
   expect(results[1]).toEqual(results[0])
 })
 
+// What follows sums in phases is computed in their place, of whole maps: 36 points are four pairs of vectors and a half.
+test('so they do where what was stored is updated in place', async () => {
+  const text = `net n {
+  input image: f32[37, 6, 6]
+  a = image -> conv(37, 1) -> tanh
+  loss = sum(a -> conv(36, 4, stride: 2, pad: [1, 2, 1, 2], bias: false) -> tanh -> pow(2))
+}`
+  const bundle = compile(text, { targets: ['wasm'], wide: true, programs: ['gradients'] })
+  const results: (readonly [string, Int32Array])[][] = []
+  for (const wide of [false, true]) {
+    const device = await wasm({ threads: 1, wide })
+    const net = await open(bundle, { device, batch: BATCH, seed: 3 })
+    const { grads } = await net.step({ image: normals(BATCH * 37 * 6 * 6, 1) }, { update: false })
+    results.push(Object.entries(grads).map(([name, values]) => [name, new Int32Array(Float32Array.from(values).buffer)]))
+    net.close()
+    device.close()
+  }
+  expect(results[1]).toEqual(results[0])
+})
+
 test('they are modules beside the others, which they leave as they are', async () => {
   const programs = ['infer', 'step']
   const [plain, wide] = [compile(text, { targets: ['wasm'], programs }), compile(text, { targets: ['wasm'], programs, wide: true })]
