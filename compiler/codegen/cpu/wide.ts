@@ -50,7 +50,7 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
 /** Points of an axis in lanes; 0 where there is none of known length. */
 const neighbours = ({ axis: { extent }, vectorized }: Loop): number => (vectorized && typeof extent === 'number' ? extent : 0)
 
-/** Two vectors at a time along the axis in lanes. The last pair overlaps the one before at an edge: unless points may be computed twice, there must be none. */
+/** Two vectors at a time along the axis in lanes. Of what is updated in place no vector may be left over behind the pairs: sums that are read back were wrong then. */
 function pairs(loops: readonly Loop[], mayOverlap: boolean): readonly Loop[] | undefined {
   const isPaired = (l: Loop): boolean =>
     l.tile === 1 && neighbours(l) >= 2 * CPU.lanes && (mayOverlap || neighbours(l) % (2 * CPU.lanes) === 0)
