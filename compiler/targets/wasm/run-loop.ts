@@ -147,6 +147,7 @@ function waitForOthers(c: Code, v: Names): void {
   c.i32(0).i32(1).memory('i32.atomic.rmw.add', CONTROL.sleepers).op('drop')
   sleep(c, CONTROL.phase, () => c.get(v.phase))
   c.get(v.patience).i32(4).op('i32.shr_u').i32(FEWEST_SPINS).op('i32.or').set(v.patience)
+  c.i32(0).set(v.spins)
   c.i32(0).i32(-1).memory('i32.atomic.rmw.add', CONTROL.sleepers).op('drop')
   c.br(0)
   c.end()
