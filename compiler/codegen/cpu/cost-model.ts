@@ -136,6 +136,12 @@ export interface WinogradModel {
    * back), of an element of the filter, which comes from memory or the last cache in one stream.
    */
   readonly prices: Readonly<Record<'product' | 'transformedElement' | 'filterElement', number>>
+  /**
+   * Where tiles end behind the map: to transform an element of an input or a result takes as long as so many products, and tiles may take this share
+   * of the time of direct sums (3x3, 16 to 160 channels on 3x3 and 9x9: 1.27 and 0.94, 0.56 and 0.42 of their time).
+   */
+  readonly paddedTransform: number
+  readonly paddedShare: number
   /** The same of a convolution of stride 2 over its phases; `direct`: of a product of direct sums. */
   readonly phasePrices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'direct', number>>
   /** Elements of a panel of the prepared filter and of all tiles of as many input channels as are multiplied at a time (64 KiB). */
@@ -196,6 +202,8 @@ export const CPU: CpuModel = {
     mostKept: 640 * 1024,
     // resnet18 at 224, batch 1: minima of many runs; 128 and 256 channels on 8 x 8, batch 32
     prices: { product: 0.05, transformedElement: 2, filterElement: 0.1 },
+    paddedTransform: 15,
+    paddedShare: 0.9,
     // 7 x 7 of 3 channels on 224 x 224, 3 x 3 of 64 and 128 on 56 x 56 and 28 x 28, each of stride 2 and by both algorithms
     phasePrices: { product: 0.05, transformedElement: 0.6, filterElement: 0.5, direct: 0.045 },
     goodPanels: 16 * 1024, // 512 channels of 16 tiles in two blocks took 1.23 of the time

@@ -62,6 +62,21 @@ describe('tiles of a map', () => {
     expect(chooseTiling(3, 10, 10, false)?.m).toBe(2)
     expect(chooseTiling(3, 7, 13, true)).toMatchObject({ m: 4, down: 2, across: 4, overlaps: true })
   })
+  test('such that the last ones end behind the map where its input is zero there', () => {
+    expect(chooseTiling(3, 9, 9, true, true)).toEqual({
+      m: 4,
+      down: 3,
+      across: 3,
+      stepDown: 4,
+      stepAcross: 4,
+      overlaps: false,
+      isPadded: true,
+    })
+    expect(chooseTiling(3, 7, 7, true, true)).toMatchObject({ m: 4, stepDown: 3, overlaps: true })
+    expect(chooseTiling(3, 5, 5, true, true)).toBeUndefined()
+    expect(chooseTiling(3, 4, 4, false, true)).toBeUndefined()
+    expect(chooseTiling(7, 9, 9, true, true)).toBeUndefined()
+  })
   test.each<[string, number, number, number, boolean]>([
     ['windows without transformations', 7, 16, 16, true],
     ['what would be computed twice in place', 3, 7, 7, false],

@@ -14,7 +14,7 @@ import { findConvolution, paysInPhases } from './strided.ts'
 import { type ForwardPlan, planForward } from './forward-plan.ts'
 import { multiply } from './forward-products.ts'
 import { packInput, transformBack, transformFilter, transformInput } from './forward-stages.ts'
-import { chooseTiling, endsInZeros, paddedTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
+import { chooseTiling, coverMap, endsInZeros, showElements, TILE_SIZES, type Tiling } from './transforms.ts'
 
 const MODEL = CPU.winograd
 
@@ -27,9 +27,10 @@ export function chooseWinograd(given: Contraction): WinogradSchedule | undefined
   const e = c.equation
   const [height, outputs, inputs] = [row.extent as number, out.extent as number, pointsOf(shape.channels)]
   const prepacked = e.prepacked?.packed
-  const tiling = prepacked ? preparedTiling(c, shape, outputTileOf(prepacked, filterSize))
-    : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e))
+  const tiling = prepacked ? tilingOf(c, shape, outputTileOf(prepacked, filterSize))
+    : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e), mayPad(c, shape))
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
+  if (!prepacked && !paysPadded(shape, tiling)) return undefined
   const panel = e.prepacked?.panel
   if (prepacked && isOneTile(tiling)) return blocksOfImages(c, shape, tiling, panel)
   const rows = chooseRows(e, shape, tiling)
@@ -71,12 +72,11 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
   const shape = matchConvolution(c)
   if (!shape) return undefined
   const { leading: [image, ...groups], out, row, column, filterSize } = shape
-  const e = c.equation
   if (image?.extent !== 'n' || groups.length > 0) return undefined
   const [height, width, outputs, inputs] = [row.extent as number, column.extent as number, out.extent as number, pointsOf(shape.channels)]
   const products = ({ m, down, across }: Tiling): number => down * across * (m + filterSize - 1) ** 2
-  const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width))
-    .filter((t) => t !== undefined && (mayOverlap(e) || !t.overlaps)).sort((a, b) => products(a!) - products(b!))
+  const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingOf(c, shape, m)).filter((t) => t !== undefined && paysPadded(shape, t))
+    .sort((a, b) => products(a!) - products(b!))
   if (!tiling || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
   if (inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
   // Of larger maps a thread keeps the filter, where it can; of a filter that is too large, it would transform each image for each block of channels.
@@ -125,19 +125,26 @@ function blocksOfImages(c: Contraction, shape: Convolution, tiling: Tiling, pane
 const outputTileOf = ({ shape: [elements] }: Tensor, filterSize: number): number => Math.sqrt(elements as number) - filterSize + 1
 
 /**
- * Tiles of a map whose filter is prepared: side by side or evenly where that covers the map, else such that the last ones end behind it, where the input
- * is padded with zeros. Undefined where it is not.
+ * Tiles of a map: side by side or evenly where that covers the map, else such that the last ones end behind it, where the input is padded with zeros.
+ * Undefined where it is not.
  */
-export function preparedTiling(
-  { equation: e, main }: Contraction,
-  { filterSize, row, column, input }: Convolution,
-  m: number,
-): Tiling | undefined {
-  const [height, width] = [row.extent as number, column.extent as number]
-  const even = tilingFor(m, filterSize, height, width)
-  if (even && (mayOverlap(e) || !even.overlaps)) return even
-  return [row, column].every((a) => endsInZeros(main.body[input], a)) ? paddedTiling(m, height, width) : undefined
+export const tilingOf = (c: Contraction, shape: Convolution, m: number): Tiling | undefined =>
+  coverMap(m, shape.filterSize, shape.row.extent as number, shape.column.extent as number, mayOverlap(c.equation), mayPad(c, shape))
+
+/**
+ * Whether tiles that end behind the map take less time than direct sums: of few channels transformations take more than they save. What lies within the map
+ * is not asked.
+ */
+function paysPadded({ channels, out, row, column, filterSize }: Convolution, { m, down, across, isPadded }: Tiling): boolean {
+  if (!isPadded) return true
+  const products = down * across * (m + filterSize - 1) ** 2 *
+    (1 + MODEL.paddedTransform * (1 / pointsOf(channels) + 1 / (out.extent as number)))
+  return products <= MODEL.paddedShare * pointsOf([row, column]) * filterSize ** 2
 }
+
+/** Whether the input is zero, not undefined, behind the map. */
+const mayPad = ({ main }: Contraction, { row, column, input }: Convolution): boolean =>
+  [row, column].every((a) => endsInZeros(main.body[input], a))
 
 /** Transformed elements of a task of so many rows. */
 function taskElements({ filterSize, channels, row }: Convolution, { m, down, across }: Tiling, rows: number): number {
@@ -165,10 +172,9 @@ export function winogradNest(given: Contraction, schedule: WinogradSchedule): Lo
   const found = findConvolution(given)
   fits(found, 'this is no convolution for Winograd')
   const { contraction: c, shape } = found
-  const { row, column, filterSize, leading, out } = shape
-  const tiling = c.equation.prepacked ? preparedTiling(c, shape, schedule.outputTile)
-    : tilingFor(schedule.outputTile, filterSize, row.extent as number, column.extent as number)
-  fits(tiling && (mayOverlap(c.equation) || !tiling.overlaps), `tiles of ${schedule.outputTile} do not cover the map`)
+  const { row, filterSize, leading, out } = shape
+  const tiling = tilingOf(c, shape, schedule.outputTile)
+  fits(tiling, `tiles of ${schedule.outputTile} do not cover the map`)
   const { prepacked } = c.equation
   fits(
     !prepacked || schedule.channelBlock === c.equation.prepacked?.panel,

@@ -10,7 +10,7 @@ import { otherFactor } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import type { Convolution } from './convolution.ts'
 import { findConvolution, type Found, paysInPhases } from './strided.ts'
-import { isOneTile, panelOf, preparedTiling } from './forward.ts'
+import { isOneTile, panelOf, tilingOf } from './forward.ts'
 import { flatIndex, mirroredOf, preparedPlace } from './forward-plan.ts'
 import { type Matrix, plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
 
@@ -43,7 +43,7 @@ export function prepackFilter(
   const fits = (t: Tiling): boolean =>
     isOneTile(t) ? (isDirect || batch >= FILLED_BLOCK) && 2 * (t.m + filterSize - 1) ** 2 <= pointsOf([row, column]) * filterSize ** 2
       : shape.strided ? paysInPhases(shape, t, true) : !isDirect
-  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => preparedTiling(c, shape, m)).filter((t) => t !== undefined).filter(fits)
+  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => tilingOf(c, shape, m)).filter((t) => t !== undefined).filter(fits)
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
   const panel = preparedPanel(outputs, best.tiling, wide)

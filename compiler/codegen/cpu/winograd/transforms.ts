@@ -61,29 +61,42 @@ export function tilingFor(m: number, filterSize: number, height: number, width: 
   return Number.isInteger(stepDown) && Number.isInteger(stepAcross) ? { m, down, across, stepDown, stepAcross, overlaps: true } : undefined
 }
 
-/** Tiles side by side of which the last ones end behind the map. */
-export const paddedTiling = (m: number, height: number, width: number): Tiling => ({
-  m,
-  down: Math.ceil(height / m),
-  across: Math.ceil(width / m),
-  stepDown: m,
-  stepAcross: m,
-  overlaps: false,
-  isPadded: true,
-})
+/** The same, or, if `mayPad`, tiles side by side of which the last ones end behind the map. */
+export function coverMap(
+  m: number,
+  filterSize: number,
+  height: number,
+  width: number,
+  mayOverlap: boolean,
+  mayPad: boolean,
+): Tiling | undefined {
+  const tiling = tilingFor(m, filterSize, height, width)
+  if (tiling && (mayOverlap || !tiling.overlaps)) return tiling
+  if (!mayPad || !TILE_SIZES[filterSize]?.includes(m)) return undefined
+  const [down, across] = [Math.ceil(height / m), Math.ceil(width / m)]
+  return { m, down, across, stepDown: m, stepAcross: m, overlaps: false, isPadded: true }
+}
 
 /**
- * Chooses how tiles cover a map: side by side, or, if `mayOverlap`, evenly: 7 x 7 is four tiles of 4 x 4. Undefined where overlapping
- * tiles take more than half of the products that direct sums take.
+ * Chooses how tiles cover a map: side by side; if `mayOverlap`, evenly: 7 x 7 is four tiles of 4 x 4; if `mayPad`, such that the last ones end behind the map:
+ * 9 x 9 is nine. Undefined where tiles that compute something twice, or for nothing, take more than half of the products that direct sums take.
  */
-export function chooseTiling(filterSize: number, height: number, width: number, mayOverlap: boolean): Tiling | undefined {
-  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width)).filter((t) => t !== undefined)
+export function chooseTiling(
+  filterSize: number,
+  height: number,
+  width: number,
+  mayOverlap: boolean,
+  mayPad = false,
+): Tiling | undefined {
+  const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => coverMap(m, filterSize, height, width, mayOverlap, mayPad))
+    .filter((t) => t !== undefined)
   const isLarge = height * width >= CPU.winograd.leastPixels
-  const even = tilings.find((t) => !t.overlaps && isLarge)
-  if (even || !mayOverlap) return even
-  return tilings.find(({ m, down, across }) =>
-    down > 1 && across > 1 && 2 * down * across * (m + filterSize - 1) ** 2 <= height * width * filterSize ** 2
-  )
+  const even = tilings.find((t) => !t.overlaps && !t.isPadded && isLarge)
+  return even ??
+    tilings.find(({ m, down, across, isPadded }) =>
+      (mayOverlap || isPadded) && down > 1 && across > 1 &&
+      2 * down * across * (m + filterSize - 1) ** 2 <= height * width * filterSize ** 2
+    )
 }
 
 /** The matrices of Toom and Cook for `m` outputs along a row and a filter of `r`. */
