@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
-import { NonFiniteError } from '../../bundle/errors.ts'
-import { dropLocks } from '../../runtime/loading/node/lock.ts'
+import { InputError, NonFiniteError } from '../../bundle/errors.ts'
+import { dropLocks, type Holder, type Lock, sayHolder } from '../../runtime/loading/node/lock.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { EXIT } from '../exit.ts'
 import type { Screen } from '../screen.ts'
@@ -31,6 +31,12 @@ export function endAtOnce({ terminal }: Screen, clean: () => void): () => void {
     process.kill(process.pid, signal)
   })
   return unlisten
+}
+
+/** The lock of `output` that was taken, where nobody else has it. A signal that comes while it is taken lets go of it, too: `endAtOnce` comes first. */
+export function held(lock: Lock | Holder, output: string): Lock {
+  if ('release' in lock) return lock
+  throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
 }
 
 /** The early endings of a training: each saves first what was computed, then tells where and how to go on. */

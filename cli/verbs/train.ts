@@ -1,4 +1,4 @@
-import { readdirSync, rmdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { InputError } from '../../bundle/errors.ts'
@@ -6,7 +6,7 @@ import type { Bundle } from '../../bundle/format.ts'
 import type { WeightsMatch } from '../../runtime/match-weights.ts'
 import { trainingProgram } from '../../bundle/programs.ts'
 import { tryFolder } from '../../runtime/loading/node/files.ts'
-import { sayHolder, takeLock } from '../../runtime/loading/node/lock.ts'
+import { type Lock, takeLock } from '../../runtime/loading/node/lock.ts'
 import { checkBundlePlace } from '../outputs.ts'
 import { loadBundle, netOptions } from '../bundles.ts'
 import { netData } from '../datasets.ts'
@@ -17,7 +17,7 @@ import { neededInputs } from '../needed.ts'
 import { showMetric, spreadOf } from '../metrics.ts'
 import { matchReport } from '../match-table.ts'
 import type { Screen } from '../screen.ts'
-import { endAtOnce } from '../training/endings.ts'
+import { endAtOnce, held } from '../training/endings.ts'
 import type { Job, Result } from '../training/job.ts'
 import { describeTrain, trainOptions } from '../training/options.ts'
 import { checkText, goOn } from '../training/resume.ts'
@@ -86,12 +86,12 @@ export const train: Verb = {
     await tryFolder(run ?? place)
     // A training that fails leaves no empty folder above its place.
     const above = await kindOf(dirname(output)) === undefined ? dirname(output) : undefined
-    const lock = await takeLock(`${output}.lock`)
-    if (!('release' in lock)) throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
     const unlisten = endAtOnce(screen, () => {
-      if (above !== undefined && readdirSync(above).length === 0) rmdirSync(above)
+      if (above !== undefined && existsSync(above) && readdirSync(above).length === 0) rmdirSync(above)
     })
+    let lock: Lock | undefined
     try {
+      lock = held(await takeLock(`${output}.lock`), output)
       const firstSeed = resumed?.snapshot.seed ?? choices.seed ?? manifest.train.seed
       const dataSeed = choices.dataSeed ?? firstSeed
       const data = await netData(bundle, {
@@ -148,7 +148,7 @@ export const train: Verb = {
       })
     } finally {
       unlisten()
-      await lock.release()
+      await lock?.release()
       if (above !== undefined) await rmdir(above).catch(() => {})
     }
   },

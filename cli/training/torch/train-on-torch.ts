@@ -7,7 +7,7 @@ import type { Bundle, TensorData } from '../../../bundle/format.ts'
 import { exportTorch } from '../../../export/index.ts'
 import { initialValues } from '../../../runtime/initializers.ts'
 import { tryFolder } from '../../../runtime/loading/node/files.ts'
-import { sayHolder, takeLock } from '../../../runtime/loading/node/lock.ts'
+import { type Lock, takeLock } from '../../../runtime/loading/node/lock.ts'
 import { findPackage } from '../../../runtime/loading/node/package.ts'
 import { checkBundlePlace } from '../../outputs.ts'
 import { writeBundle } from '../../../runtime/node.ts'
@@ -17,7 +17,7 @@ import { writeParts } from '../../export/files.ts'
 import { showMetrics } from '../../metrics.ts'
 import { VERSION } from '../../package.ts'
 import type { Screen } from '../../screen.ts'
-import { endAtOnce } from '../endings.ts'
+import { endAtOnce, held } from '../endings.ts'
 import { trainOptions } from '../options.ts'
 import { checkText, goOn } from '../resume.ts'
 import { findSnapshot, stepsOf } from '../snapshots.ts'
@@ -70,11 +70,11 @@ export async function trainOnTorch(
   await checkBundlePlace(output)
   if (given.output === undefined && !screen.json) screen.note(`the bundle goes to ${output} (-o names another place)`)
   await tryFolder(snapshotDir ?? resumed?.place ?? `${output}.snapshots`)
-  const lock = await takeLock(`${output}.lock`)
-  if (!('release' in lock)) throw new InputError(`${sayHolder(lock)} trains for ${output} at this moment: name another place by -o`)
   const folder = await mkdtemp(join(tmpdir(), 'fusenet-torch-'))
   const unlistenBefore = endAtOnce(screen, () => rmSync(folder, { recursive: true, force: true }))
+  let lock: Lock | undefined
   try {
+    lock = held(await takeLock(`${output}.lock`), output)
     await writeNet(folder, loaded, net.style, screen)
     const report = new Report(screen, python.version, output)
     const words = PASSED.filter((name) => options[name] !== undefined).flatMap((name) => [flagOf(name), String(options[name])])
@@ -127,7 +127,7 @@ export async function trainOnTorch(
   } finally {
     unlistenBefore()
     await rm(folder, { recursive: true, force: true })
-    await lock.release()
+    await lock?.release()
   }
 }
 

@@ -21,12 +21,26 @@ export interface Lock {
 const BEAT_MS = 15_000
 const DEAD_MS = 120_000
 
-/** Texts of the locks that this process has, by their files: they go when it exits. */
-const held = new Map<string, string>()
+/** Texts of the locks that this process has, or is about to take with a draft, by their files: both go when it exits. */
+const held = new Map<string, { readonly mine: string; readonly draft?: string }>()
 
 /** Lets go of all locks that this process has, at once: a signal is about to end it. */
 export function dropLocks(): void {
-  for (const [file, mine] of held) if (textOf(file) === mine) rmSync(file, { force: true })
+  for (const [file, { mine, draft }] of held) {
+    if (draft !== undefined) rmSync(draft, { force: true })
+    if (textOf(file) === mine) rmSync(file, { force: true })
+  }
+}
+
+const hold = (file: string, lock: { readonly mine: string; readonly draft?: string }): void => {
+  if (held.size === 0) process.on('exit', dropLocks)
+  held.set(file, lock)
+}
+
+const letGo = (file: string, mine: string): void => {
+  if (held.get(file)?.mine !== mine) return
+  held.delete(file)
+  if (held.size === 0) process.off('exit', dropLocks)
 }
 
 const textOf = (file: string): string => {
@@ -41,11 +55,15 @@ const textOf = (file: string): string => {
 export async function takeLock(file: string): Promise<Lock | Holder> {
   const mine = `${JSON.stringify({ host: HOST, pid: process.pid, began: beganAt(process.pid), key: randomBytes(8).toString('hex') })}\n`
   const own = draftOf(file)
-  await withFile(file, 'written', async () => {
-    await mkdir(dirname(file), { recursive: true })
-    await writeFile(own, mine)
-  })
+  // The one that this process has already is not forgotten for another try.
+  const isFirst = !held.has(file)
+  if (isFirst) hold(file, { mine, draft: own })
+  let taken = false
   try {
+    await withFile(file, 'written', async () => {
+      await mkdir(dirname(file), { recursive: true })
+      await writeFile(own, mine)
+    })
     for (;;) {
       if (await linkTo(own, file)) break
       const there = await readFile(file, 'utf8').catch(() => '')
@@ -53,21 +71,21 @@ export async function takeLock(file: string): Promise<Lock | Holder> {
       if (await lives(file, holder)) return holder ?? { host: HOST, pid: 0 }
       if (await takeOver(file, own, there)) break
     }
+    taken = true
   } finally {
     await rm(own, { force: true }).catch(() => {})
+    if (isFirst && !taken) letGo(file, mine)
   }
   const beat = setInterval(() => {
     const now = new Date()
     utimes(file, now, now).catch(() => {})
   }, BEAT_MS)
   beat.unref()
-  if (held.size === 0) process.on('exit', dropLocks)
-  held.set(file, mine)
+  hold(file, { mine })
   return {
     async release() {
       clearInterval(beat)
-      if (held.get(file) === mine) held.delete(file)
-      if (held.size === 0) process.off('exit', dropLocks)
+      letGo(file, mine)
       if (await readFile(file, 'utf8').catch(() => '') === mine) await rm(file, { force: true }).catch(() => {})
     },
   }
