@@ -4,6 +4,7 @@ import { type Expression, type Guard, type Load, type Reduction, walk } from '..
 import { type Axis, axesOf, combine, type Index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
+import type { RewrittenMemory } from './rewritten-memory.ts'
 import type { Operand } from './kernel-function.ts'
 import type { KernelBuilder } from './builder.ts'
 import { choiceOf, type Condition, whereNotZero } from './conditions.ts'
@@ -22,6 +23,8 @@ export interface MemoryAccess {
   readonly asWritten?: boolean
   /** What the kernel itself writes is not loaded outside the scope of this depth. */
   readonly written?: { readonly tensors: ReadonlySet<Tensor>; readonly depth: number }
+  /** What it writes after it was loaded; absent: nothing that is loaded again. */
+  readonly rewritten?: RewrittenMemory
   /** Tensors whose elements are vectors of four. */
   readonly wide?: ReadonlySet<Tensor>
 }
@@ -202,17 +205,18 @@ export abstract class ExpressionEmitter {
     const binding = this.slots.get(e.tensor)
     invariant(binding !== undefined, () => `${this.kernel}: ${e.tensor.name} is not bound`)
     const form = this.linearForm(e)
+    const source = `l${binding}${this.memory.rewritten?.stateOf(e) ?? ''}`
     const lanes = this.lanesOfIndex(form, point)
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {
       const at = this.inReach(this.builder.indexOperand(lanes.first))
       const key = this.builder.key(at)
       const depth = this.depthOfLoad(e.tensor, [at])
       if (this.memory.wide?.has(e.tensor))
-        return this.builder.value(operands.load(binding, at, 4), `l${binding}(${key})`, 'f32', 4, depth)
-      if (lanes.step === 0) return this.builder.value(operands.load(binding, at), `l${binding}(${key})`, 'f32', 1, depth)
+        return this.builder.value(operands.load(binding, at, 4), `${source}(${key})`, 'f32', 4, depth)
+      if (lanes.step === 0) return this.builder.value(operands.load(binding, at), `${source}(${key})`, 'f32', 1, depth)
       return this.builder.value(
         operands.load(binding, at, 4, lanes.step as 1 | 2),
-        `l${binding}v${lanes.step}(${key})`,
+        `${source}v${lanes.step}(${key})`,
         'f32',
         4,
         depth,
@@ -221,7 +225,7 @@ export abstract class ExpressionEmitter {
     const at = this.each(point, (p) => this.inReach(this.builder.indexOperand(this.at(form, p))))
     return this.builder.value(
       operands.gather(binding, at),
-      `l${binding}(${at.map((t) => this.builder.key(t)).join()})`,
+      `${source}(${at.map((t) => this.builder.key(t)).join()})`,
       'f32',
       4,
       this.depthOfLoad(e.tensor, at),
@@ -304,9 +308,9 @@ export abstract class ExpressionEmitter {
     return this.builder.op('ieq', [rest, int(0)], 'bool')
   }
 
-  /** A place as an expression sees it, under the conditions that its loads need. */
+  /** A place as an expression sees it, under the conditions that its loads need, with what is in memory by now. */
   protected part(e: Expression, point: Point): PointPart {
-    let under = ''
+    let under = this.memory.rewritten?.stateOf(e) ?? ''
     for (const condition of this.needed) under += this.builder.key(condition)
     return this.builder.results.part(e, point, under)
   }

@@ -14,6 +14,7 @@ import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Operand } from '../kernel-function.ts'
 import { KernelBuilder } from '../builder.ts'
 import * as operands from '../operands.ts'
+import { RewrittenMemory } from '../rewritten-memory.ts'
 import { int, truth } from '../operands.ts'
 import { storeTile } from './store-tile.ts'
 import { TileLoops } from './tile-loops.ts'
@@ -39,6 +40,7 @@ class LoopNestLowering {
   private readonly written: ReadonlySet<Tensor>
   private readonly bufferOf: BufferOf
   private readonly tiles: TileLoops
+  private readonly rewritten = new RewrittenMemory()
   /** Tiles whose pairs were separated. */
   private turns = 0
 
@@ -185,6 +187,7 @@ class LoopNestLowering {
         margin: READ_MARGIN,
         asWritten: true,
         written: { tensors: this.written, depth: this.builder.scopes.length - 1 },
+        rewritten: this.rewritten,
       },
     )
     const roots = equation.stores.map((s) => s.value)
@@ -194,6 +197,7 @@ class LoopNestLowering {
       storeTile(equation, values, this.slots, points, this.nest.inPairs === true)
     }
     this.tiles.emit(stage.loops, exact, outer, inside, hoist)
+    this.rewritten.pass(equation)
   }
 
   /** Has the sums of a tile go through memory, so that what follows need not be of pairs. */

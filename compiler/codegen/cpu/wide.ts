@@ -3,10 +3,9 @@ import { type Axis, linearIndex } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { children, type Reduction } from '../../ir/expression.ts'
 import type { Tensor } from '../../ir/tensor.ts'
-import { mayOverlap } from './contraction.ts'
 import { CPU, isInnermost } from './cost-model.ts'
 import { pairMemory } from './separate-pairs.ts'
-import { type Loop, type LoopNest, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
+import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
 /**
  * The same loop nest for hosts whose engine joins two neighbouring vectors of four lanes to one of eight (V8: revectorization): vectors
@@ -20,19 +19,15 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
   const widen = (stage: Stage): Stage => {
     const sums = stage.equation.stores.some((s) => hasReduction(s.value))
     if (stage.vectorReduction) return stage
-    if (!sums) return { ...stage, loops: pairs(stage.loops, mayOverlap(stage.equation)) ?? stage.loops }
-    const tile = mayOverlap(stage.equation) ? wideTile(stage) : undefined
+    if (!sums) return { ...stage, loops: pairs(stage.loops) ?? stage.loops }
+    const tile = wideTile(stage)
     if (!tile) return stage
     isWider = true
     if (tile.areApart) memory ??= pairMemory()
     return { ...stage, loops: tile.loops, ...(tile.areApart && { pairMemory: memory! }) }
   }
   const widenAll = (s: Stage | StageGroup): Stage | StageGroup =>
-    'each' in s ? {
-      ...s,
-      each: pairs(s.each, stagesOf(s).every((stage) => mayOverlap(stage.equation))) ?? s.each,
-      stages: s.stages.map(widenAll),
-    } : widen(s)
+    'each' in s ? { ...s, each: pairs(s.each) ?? s.each, stages: s.stages.map(widenAll) } : widen(s)
   const stages = nest.stages.map(widenAll)
   if (!isWider) return undefined
   const { outerReduction: outer } = nest
@@ -50,11 +45,10 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
 /** Points of an axis in lanes; 0 where there is none of known length. */
 const neighbours = ({ axis: { extent }, vectorized }: Loop): number => (vectorized && typeof extent === 'number' ? extent : 0)
 
-/** Two vectors at a time along the axis in lanes. Of what is updated in place no vector may be left over behind the pairs: sums that are read back were wrong then. */
-function pairs(loops: readonly Loop[], mayOverlap: boolean): readonly Loop[] | undefined {
-  const isPaired = (l: Loop): boolean =>
-    l.tile === 1 && neighbours(l) >= 2 * CPU.lanes && (mayOverlap || neighbours(l) % (2 * CPU.lanes) === 0)
-  return loops.some(isPaired) ? loops.map((l) => (isPaired(l) ? { ...l, tile: 2 } : l)) : undefined
+/** Two vectors at a time along the axis in lanes. */
+function pairs(loops: readonly Loop[]): readonly Loop[] | undefined {
+  if (!loops.some((l) => l.tile === 1 && neighbours(l) >= 2 * CPU.lanes)) return undefined
+  return loops.map((l) => (l.tile === 1 && neighbours(l) >= 2 * CPU.lanes ? { ...l, tile: 2 } : l))
 }
 
 /**
