@@ -11,10 +11,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from './arguments.mjs'
 
-const { values: { style, json, once, before, turns, warm, empty }, positionals: [given] } = parseArgs({
-  allowPositionals: true,
+const { values: { style, json, once, before, turns, warm, empty }, positionals: [given], refuse } = readArguments(import.meta.url, {
+  positionals: true,
   options: {
     style: { type: 'string', default: 'merged' },
     json: { type: 'boolean', default: false },
@@ -29,10 +29,7 @@ const isCount = (text) => /^[1-9]\d*$/.test(text)
 const mistake = given !== undefined && !existsSync(given) ? `there is no file ${given}`
   : before !== undefined && !existsSync(`${before}/dist/compiler/index.js`) ? `--before ${before}: there is no build in its dist/`
   : !isCount(turns) || !isCount(warm) ? `--turns ${turns} --warm ${warm}: numbers of compilations are wanted` : undefined
-if (mistake) {
-  process.stderr.write(`${mistake}\n`)
-  process.exit(2)
-}
+if (mistake) refuse(mistake)
 const file = given ?? fileURLToPath(new URL('../../samples/resnet18.net', import.meta.url))
 const source = readFileSync(file, 'utf8')
 

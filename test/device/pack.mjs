@@ -7,8 +7,8 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { softwareAdapter } from '../../scripts/software-adapter.mjs'
+import { readArguments } from '../bench/arguments.mjs'
 import { TESTS } from './stages.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -17,7 +17,16 @@ const HELP = `node test/device/pack.mjs [FOLDER]   writes run.sh and pack.tar.xz
   --libraries FOLDER  shared libraries that the driver wants and a bare machine lacks
   --level N           of xz, 0 to 9 (6)
 README.md tells the rest.`
-const { options, given } = asked()
+const { values: options, positionals: [given, ...more], refuse } = readArguments(import.meta.url, {
+  usage: HELP,
+  positionals: true,
+  options: {
+    node: { type: 'string', default: process.execPath },
+    libraries: { type: 'string' },
+    level: { type: 'string', default: '6' },
+  },
+})
+if (more.length > 0) refuse(`one folder is wanted, not ${[given, ...more].join(' and ')}`)
 const out = resolve(given ?? join(root, 'out/device-pack'))
 const staged = join(out, 'pack')
 
@@ -54,31 +63,6 @@ cpSync(join(root, 'test/device/run.sh'), join(out, 'run.sh'))
 chmodSync(join(out, 'run.sh'), 0o755)
 const bytes = statSync(join(out, 'pack.tar.xz')).size
 process.stdout.write(`${relative(process.cwd(), out)}: run.sh, pack.tar.xz (${(bytes / 2 ** 20).toFixed(1)} MiB)\n`)
-
-function asked() {
-  const options = {
-    node: { type: 'string', default: process.execPath },
-    libraries: { type: 'string' },
-    level: { type: 'string', default: '6' },
-    help: { type: 'boolean', short: 'h' },
-  }
-  try {
-    const { values, positionals } = parseArgs({ allowPositionals: true, options })
-    if (values.help) {
-      console.log(HELP)
-      process.exit(0)
-    }
-    if (positionals.length > 1) refuse(`one folder is wanted, not ${positionals.join(' and ')}`)
-    return { options: values, given: positionals[0] }
-  } catch (error) {
-    return refuse(error.message)
-  }
-}
-
-function refuse(message) {
-  console.error(`${message}\n\n${HELP}`)
-  process.exit(2)
-}
 
 /** Symbols for debuggers are a quarter of Node. */
 function strip(file) {

@@ -7,7 +7,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../bench/arguments.mjs'
 import { stagesOf, TESTS } from './stages.mjs'
 import { summaryOf } from './summary.mjs'
 
@@ -17,35 +17,19 @@ const HELP = `run.mjs asks graphics hardware what stages.mjs lists
   --only TEXT,...  stages whose name holds one of these texts
   --small          the same stages with little work, for a rehearsal
   --software       on the driver that runs on the CPU`
-const options = asked({
-  minutes: { type: 'string', default: '10' },
-  out: { type: 'string', default: process.env.OUT ?? 'device-report' },
-  small: { type: 'boolean', default: false },
-  software: { type: 'boolean', default: false },
-  only: { type: 'string', default: '' },
-  help: { type: 'boolean', short: 'h' },
+const { values: options, count, refuse } = readArguments(import.meta.url, {
+  usage: HELP,
+  options: {
+    minutes: { type: 'string', default: '10' },
+    out: { type: 'string', default: process.env.OUT ?? 'device-report' },
+    small: { type: 'boolean', default: false },
+    software: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+  },
 })
 
-/** The options of the command; --help and mistakes end here. */
-function asked(options) {
-  try {
-    const { values } = parseArgs({ options })
-    if (!values.help) return values
-  } catch (error) {
-    refuse(error.message)
-  }
-  console.log(HELP)
-  process.exit(0)
-}
-
-function refuse(message) {
-  console.error(`${message}\n\n${HELP}`)
-  process.exit(2)
-}
-
 const started = performance.now()
-const budgetSeconds = Number(options.minutes) * 60
-if (!(budgetSeconds > 0)) refuse(`--minutes ${options.minutes}: a number of minutes is wanted`)
+const budgetSeconds = count('minutes') * 60
 const wanted = options.only.split(',')
 const stages = stagesOf({ small: options.small }).filter(({ name }) => wanted.some((text) => name.includes(text)))
 if (stages.length === 0) refuse(`--only ${options.only}: no stage has such a name (${stagesOf({}).map(({ name }) => name).join(', ')})`)
