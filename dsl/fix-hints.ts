@@ -25,9 +25,11 @@ export function argumentMend(signature: Signature, name: string, value = ''): st
 /** The hint for a value that another framework spells otherwise: it names both where the value differs here too. */
 function translationMend(name: string, value: string, meant: Translated): string {
   if ('behind' in meant) return `it is a layer of its own, behind this one: -> ${meant.behind}`
-  const [first] = Object.entries(meant.named)
+  const all = Object.entries(meant.named)
+  const [first] = all
   if (!first) return `leave it out: ${name}${value ? `: ${value}` : ''} says nothing here that is not known`
-  return first[1] === value ? didYouMean(first[0]) : `${name}: ${value} is \`${first[0]}: ${first[1]}\` here`
+  if (all.length === 1 && first[1] === value) return didYouMean(first[0])
+  return `${name}: ${value} is \`${all.map(([own, text]) => `${own}: ${text}`).join(', ')}\` here`
 }
 
 const MOST_SHOWN = 6

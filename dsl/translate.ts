@@ -49,7 +49,10 @@ export const ARGUMENTS_ELSEWHERE: ReadonlyMap<string, readonly string[]> = new M
   with_bias: ['bias'],
   epsilon: ['eps'],
   negative_slope: ['slope'],
-  alpha: ['slope'],
+  alpha: ['slope', 'decay'],
+  rho: ['decay', 'momentum'],
+  b1: ['beta1'],
+  b2: ['beta2'],
   scale_factor: ['factor'],
   kernel_initializer: ['weight_init'],
   weight_filler: ['weight_init'],
@@ -135,9 +138,18 @@ const VALUES: ReadonlyMap<string, (value: string, own: Own) => Translated | unde
     own: Own,
   ) => (isWord(value, /^sum$/i) ? own('normalization', 'none') : isWord(value, /^mean$/i) ? { named: {} } : undefined),
   size_average: (value: string, own: Own) => (isWord(value, /^false$/i) ? own('normalization', 'none') : { named: {} }),
+  betas: (value: string, own: Own) => {
+    const [first, second] = /^\s*[[(]([^,]+),([^,]+)[\])]\s*$/.exec(value)?.slice(1) ?? []
+    return first === undefined || second === undefined ? undefined : together(own('beta1', first.trim()), own('beta2', second.trim()))
+  },
+  l1: (value: string, own: Own) => together(own('weight_decay', value), own('regularize', 'l1')),
   trainable: (value: string, own: Own) => (isWord(value, /^(false|0)$/i) ? own('lr_mult', '0') : { named: {} }),
   interpolation: (value: string, own: Own) => own('mode', isWord(value, /linear/i) ? 'bilinear' : 'nearest'),
 }))
+
+/** Two arguments that are one elsewhere, where a call has both. */
+const together = (one: Translated | undefined, other: Translated | undefined): Translated | undefined =>
+  one && other && 'named' in one && 'named' in other ? { named: { ...one.named, ...other.named } } : undefined
 
 /** Activations that a layer has within itself elsewhere. */
 const ACTIVATIONS: ReadonlyMap<string, string> = new Map([

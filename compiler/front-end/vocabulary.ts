@@ -2,7 +2,7 @@ import type { Parameter, Signature, Vocabulary } from '../../dsl/signature.ts'
 import { layersElsewhere } from '../ops/elsewhere/layers.ts'
 import { lossesElsewhere } from '../ops/elsewhere/losses.ts'
 import { withSynonyms } from '../ops/elsewhere/synonyms.ts'
-import { augmentationsElsewhere, schedulesElsewhere, solversElsewhere } from '../ops/elsewhere/training.ts'
+import { augmentationsElsewhere, schedulesElsewhere, solversElsewhere, withSolverMends } from '../ops/elsewhere/training.ts'
 import { windowsElsewhere } from '../ops/elsewhere/windows.ts'
 import { solverSignatures } from '../ops/solver.ts'
 import { operators } from '../ops/registry.ts'
@@ -101,7 +101,7 @@ export const vocabulary: Vocabulary = {
     ...layersElsewhere,
     ...lossesElsewhere,
   }),
-  solvers: withSynonyms(solverSignatures, solversElsewhere),
+  solvers: withSolverMends(withSynonyms(solverSignatures, solversElsewhere)),
   schedules: withSynonyms(schedules, schedulesElsewhere),
   augmentations: withSynonyms(augmentations, augmentationsElsewhere),
   datasets,

@@ -36,6 +36,9 @@ describe('layers by the names that others give them', () => {
     ['h = v -> connected(output: 10)', 'connected (Darknet) is `fc(10)` here'],
     ['h = v -> relu6', 'ReLU6 (PyTorch) is `clip(0, 6)` here'],
     ['h = relu6(v)', 'ReLU6 (PyTorch) is `clip(v, 0, 6)` here'],
+    // Its one argument says whether it works in place.
+    ['h = v -> relu6(true)', 'ReLU6 (PyTorch) is `clip(0, 6)` here'],
+    ['h = scale_by(v, v)', 'scale_by is `mul(v, v)` here'],
     ['h = v -> swish', 'swish (Keras) is `silu` here'],
     ['h = v -> hardtanh', 'Hardtanh (PyTorch) is `clip(-1, 1)` here'],
     // PyTorch weighs the newest batch by momentum, Keras the old estimate.
@@ -151,6 +154,18 @@ describe('trainings by the names that others give them', () => {
     ],
     ['solver sgd(lr: 0.1) augment RandomHorizontalFlip', 'RandomHorizontalFlip (torchvision) is `mirror` here'],
     ['solver sgd(lr: 0.1) augment RandomCrop(32, padding: 4)', 'RandomCrop (torchvision) is `crop(32, pad: 4)` here'],
+    // Arguments of optimizers: PyTorch's alpha and Keras' rho are the weight of past squares, and betas are two.
+    ['solver rmsprop(rho: 0.9)', 'did you mean `decay`?'],
+    ['solver rmsprop(alpha: 0.9)', 'did you mean `decay`?'],
+    ['solver adadelta(rho: 0.9)', 'did you mean `momentum`?'],
+    ['solver adam(betas: [0.9, 0.99])', 'betas: [0.9, 0.99] is `beta1: 0.9, beta2: 0.99` here'],
+    ['solver adam(betas: 0.9)', 'did you mean `beta1`?'],
+    ['solver sgd(l1: 0.1)', 'l1: 0.1 is `weight_decay: 0.1, regularize: l1` here'],
+    ['solver sgd(nesterov: true)', 'it is a solver of its own: nesterov(lr: ..., momentum: 0.9)'],
+    [
+      'solver adam(decay: 1e-6)',
+      'a rate that falls is a schedule: e.g. schedule step(gamma: 0.1, every: 10 epochs), exp(gamma) or poly',
+    ],
   ])('%s', (line, hint) => {
     expect(ofTraining(line)).toEqual([hint])
   })

@@ -113,7 +113,7 @@ export const layersElsewhere: Synonyms = {
   }],
   hard_swish: [{ name: 'Hardswish', of: 'PyTorch', positions: [] }, { name: 'hswish', of: 'others' }],
   clip: [
-    { name: 'ReLU6', of: 'PyTorch', defaults: { lo: '0', hi: '6' } },
+    { name: 'ReLU6', of: 'PyTorch', positions: ['inplace'], defaults: { lo: '0', hi: '6' } },
     { name: 'Hardtanh', of: 'PyTorch', positions: ['min_val', 'max_val'], defaults: { lo: '-1', hi: '1' } },
     { name: 'clamp', of: 'PyTorch', positions: ['min', 'max'] },
     { name: 'clip_by_value', of: 'TensorFlow' },
@@ -151,7 +151,7 @@ export const layersElsewhere: Synonyms = {
     },
     { name: 'square', of: 'Keras', write: 'pow(2)' },
   ],
-  mul: [...same('Keras', 'multiply'), ...same('ONNX', 'Prod'), ...same('others', 'times', 'product')],
+  mul: [...same('Keras', 'multiply'), ...same('ONNX', 'Prod'), ...same('others', 'times', 'product', 'scale_by')],
   max: [...same('Keras', 'maximum'), { name: 'maxout', of: 'others', none: 'max(a, b) of two layers, or of two slices of one' }],
   concat: [
     ...same('Keras', 'concatenate'),

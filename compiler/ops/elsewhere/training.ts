@@ -1,4 +1,4 @@
-import type { Synonym } from '../../../dsl/signature.ts'
+import type { Signature, Synonym } from '../../../dsl/signature.ts'
 import { same, type Synonyms } from './synonyms.ts'
 
 /*
@@ -153,6 +153,39 @@ export const solversElsewhere: Synonyms = {
     { name: 'AMSGrad', of: 'PyTorch', none: 'there is no AMSGrad: adam is nearest' },
   ],
 }
+
+const aSchedule = 'a rate that falls is a schedule: e.g. schedule step(gamma: 0.1, every: 10 epochs), exp(gamma) or poly'
+const nothingAdded = 'histories start at 0; delta: ... keeps divisors away from it'
+const noClipOfEach = 'values are not clipped one by one: clip_gradients: ... bounds the norm of all of them together'
+
+/** Arguments of optimizers elsewhere that are something else than an argument here. */
+const solverMends: NonNullable<Signature['mends']> = {
+  amsgrad: 'there is no AMSGrad: leave it out',
+  centered: 'squares are not centred by the mean of gradients: leave it out',
+  clipvalue: noClipOfEach,
+  clip_value: noClipOfEach,
+  dampening: 'new gradients always weigh 1 (dampening 0): leave it out',
+  initial_accumulator_value: nothingAdded,
+  lr_decay: aSchedule,
+  decay: aSchedule,
+  momentum: 'there is no momentum beside moving averages of squares: adam has both, beta1 for gradients and beta2 for squares',
+  maximize: 'losses are made smaller: give the loss a negative weight to make it larger',
+  nesterov: 'it is a solver of its own: nesterov(lr: ..., momentum: 0.9)',
+}
+
+const decayApart =
+  'decay is apart from the gradient here, and draws weights to 0 by their size: adam(weight_decay: ..., regularize: l1) draws by sign'
+
+/** Arguments that a solver's own way answers. */
+const mendsOf: Readonly<Record<string, NonNullable<Signature['mends']>>> = {
+  nesterov: { nesterov: 'leave it out: this solver is it' },
+  adadelta: { decay: `the weight of the past is momentum: 0.95 (rho elsewhere); ${aSchedule}` },
+  adamw: { l1: decayApart, regularize: decayApart },
+}
+
+/** Solvers, with what their arguments elsewhere are here. */
+export const withSolverMends = (solvers: readonly Signature[]): readonly Signature[] =>
+  solvers.map((solver) => ({ ...solver, mends: { ...solverMends, ...mendsOf[solver.name], ...solver.mends } }))
 
 const noAugmentation = (...names: readonly string[]): Synonym[] =>
   names.map((name) => ({
