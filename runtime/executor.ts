@@ -80,6 +80,8 @@ export class Executor {
   readonly course: TrainingCourse
   /** The numbers of updates of an epoch and of the whole training. Learning rate schedules count in them. */
   trainingLength: Horizon = {}
+  /** A loop of `train` began and has not ended. */
+  isTraining = false
   readonly #parts: NetParts
   #progress: Progress
   /** Parameters are others than when the net was opened. */

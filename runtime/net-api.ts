@@ -108,7 +108,10 @@ export interface Net<S extends NetSpec = AnyNet, P extends Precision = 'f32'> {
    */
   freeze(patterns: readonly string[]): Promise<readonly string[]>
 
-  /** Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. */
+  /**
+   * Trains over a dataset; each event is an update. Leaving the loop stops after the updates that are under way. One loop at a time: a second
+   * one throws InputError.
+   */
   train(dataset: Dataset, options?: TrainOptions): AsyncGenerator<TrainEvent, void, undefined>
 
   /** Loss and metrics over all samples of a dataset, the last partial batch included. */

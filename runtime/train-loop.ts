@@ -36,6 +36,26 @@ export async function* trainLoop(
   checkDataset(given)
   if (options.epochs !== undefined && options.steps !== undefined)
     throw new InputError(`train: epochs ${options.epochs} and steps ${options.steps} both say how long it trains: leave out one of them`)
+  // Two at once would each count the updates of both, and read the wrong samples.
+  if (executor.isTraining)
+    throw new InputError(
+      'train: this net is being trained: end that first (its loop by break, an iterator by return()), or open the bundle once more for a net of its own',
+    )
+  executor.isTraining = true
+  try {
+    yield* withFrozen(executor, updates, given, options)
+  } finally {
+    executor.isTraining = false
+  }
+}
+
+/** Trains with what `freeze` names kept as it is, and lets it go again. */
+async function* withFrozen(
+  executor: Executor,
+  updates: Updates,
+  given: Dataset,
+  options: TrainOptions,
+): AsyncGenerator<TrainEvent, void, undefined> {
   const { freeze = [] } = options
   if (freeze.length === 0) return yield* run(executor, updates, given, options)
   const before = executor.frozen.added

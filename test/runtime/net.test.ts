@@ -315,6 +315,26 @@ describe('train', () => {
     expect(await losses(0)).toEqual(await losses(8))
   })
 
+  test('one loop at a time: what began goes on, and a loop that was left makes place', async () => {
+    const data = samples(40)
+    const { net } = await opened()
+    const [alone, want] = [await opened(), [] as TrainEvent[]]
+    for await (const event of alone.net.train(data, { steps: 6, ahead: 0 })) want.push(event)
+    const got: TrainEvent[] = []
+    for await (const event of net.train(data, { steps: 6, ahead: 0 })) {
+      got.push(event)
+      await expect(net.train(data).next()).rejects.toThrow(/this net is being trained: end that first/)
+    }
+    expect(got).toEqual(want)
+    const left = net.train(data, { steps: 3 })
+    await left.next()
+    await left.return()
+    expect(await collect(net.train(data, { steps: 1 }))).toHaveLength(1)
+    // A loop that failed has ended, too.
+    await expect(collect(net.train(samples(3)))).rejects.toThrow(/3 samples/)
+    expect(await collect(net.train(data, { steps: 1 }))).toHaveLength(1)
+  })
+
   test('stopped, written down, restored elsewhere: the same bits as without a stop', async () => {
     const data = samples(23)
     const { net: whole } = await opened()

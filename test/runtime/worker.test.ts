@@ -188,6 +188,16 @@ describe('a net in a worker', () => {
     expect(found.message).toBe(want.message)
   })
 
+  test('two trainings at once are refused as without a worker', async () => {
+    for (const net of await both()) {
+      const first = net.train(data, { epochs: 1 })
+      await first.next()
+      await expect(net.train(data).next()).rejects.toThrow(/this net is being trained: end that first/)
+      await first.return()
+      expect((await net.train(data, { epochs: 1 }).next()).done).toBe(false)
+    }
+  })
+
   test('errors keep their class and fields', async () => {
     const [here, there] = await both()
     const broken = arrays({
