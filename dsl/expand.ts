@@ -1,6 +1,6 @@
 import { type ArgumentContext, bindArguments } from './argument-values.ts'
 import { binary, range, unary } from './arithmetic.ts'
-import type { Call, Expression, FileAst, If, Net, Statement } from './ast.ts'
+import type { Call, Expression, FileAst, If, NameTemplate, Net, Statement } from './ast.ts'
 import { blockArguments } from './block-arguments.ts'
 import { Budget, MOST_BLOCKS_DEEP, MOST_ROUNDS } from './budget.ts'
 import { Declarations } from './declarations.ts'
@@ -105,7 +105,7 @@ export class Expander {
 
   private run(body: readonly Statement[], frame: Frame, place: Place): Outcome {
     let last: Outcome = { returned: false, some: false, value: undefined }
-    for (const s of body) {
+    for (const [i, s] of body.entries()) {
       this.budget.step(s.span)
       last = { returned: false, some: false, value: undefined }
       switch (s.kind) {
@@ -116,6 +116,8 @@ export class Expander {
           last = s.value.kind === 'if' ? this.branch(s.value, frame, place)
             : { returned: false, some: true, value: this.value(s.value, frame) }
           if (last.returned) return last
+          // A branch has the value that it ends with, and of a block that ends so it is told that it returns nothing.
+          if (place === 'net' || i < body.length - 1) this.refuseIdle(s.value, last.value, body[i - 1], frame)
           break
         case 'for': {
           const outcome = this.loop(s, frame, place)
@@ -142,6 +144,22 @@ export class Expander {
       }
     }
     return last
+  }
+
+  /**
+   * Refuses a statement that is a value and no layer: nothing is done with it. Lines end nowhere in this language, so that it is mostly the end of the
+   * statement `before`, which was read without it: `x -> relu - 1`, `conv(8, 3) as c-1`.
+   */
+  private refuseIdle(e: Expression, value: Evaluated | undefined, before: Statement | undefined, frame: Frame): void {
+    if (!value || e.kind === 'if' || e.kind === 'chain' || (e.kind === 'call' && !(e.bare && frame.scope.has(e.callee.text)))) return
+    const name = before && 'value' in before ? nameBehind(before.value) : undefined
+    this.report.error('statement/idle', `nothing is done with ${describe(value)}`, e.span, {
+      hint: name?.span.end === e.span.start ?
+        `names consist of letters, digits and _: as ${textOf(name.span)}_${textOf(e.span).replace(/\W/g, '')}`
+        : e.kind === 'unary' && value.kind === 'number' ? `a number is subtracted by a layer: -> sub(${-value.value})`
+        : value.kind === 'tensor' ? `a net gives out: output NAME = ${textOf(e.span)}`
+        : 'is a name, a sign or a layer missing in front of it?',
+    })
   }
 
   /** Marks names as unknown from here on: errors about them would follow from another error. */
@@ -389,4 +407,10 @@ export class Expander {
   private ownName(call: Call, frame: Frame): OwnName | undefined {
     return call.as && filledTemplate(call.as, (e) => this.value(e, frame), this.report)
   }
+}
+
+/** The name behind the last layer of an expression. */
+function nameBehind(e: Expression): NameTemplate | undefined {
+  const last = e.kind === 'chain' ? e.links.at(-1) : e
+  return last?.kind === 'call' ? last.as : undefined
 }

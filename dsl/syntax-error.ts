@@ -112,6 +112,7 @@ function wantedBy({ wanted, rule, rules }: Mistake): string | undefined {
     default:
       return wanted.label
   }
+  if (rule === 'name') return 'a name'
   if (rule === 'file') return "'net', 'block', 'train' or 'import'"
   if (rule === 'train setting') return 'a value'
   return rule === 'unary' || rule === 'primary' || rules.includes('chain') ? 'a value or a layer'
@@ -138,14 +139,33 @@ function strayUnit(tokens: readonly Token[], at: number, { text }: Source): stri
   return undefined
 }
 
+/** A name in quotes, one that begins with a digit, or one with a sign within: `net my-net`, `input left-eye: f32[3]`, `as "conv 1"`. */
+function brokenName({ token, wanted, rule }: Mistake, tokens: readonly Token[], at: number): string | undefined {
+  const rules = 'names consist of letters, digits and _, and begin with no digit'
+  if (rule === 'name' || (wanted === T.Identifier && rule !== 'call')) {
+    const name = token.image.replace(/\W+/g, '_').replace(/^_+|_+$/g, '')
+    if (token.tokenType === T.StringLiteral) return `names stand without quotes${/^[a-z]/i.test(name) ? `: ${name}` : ''}`
+    return token.tokenType === T.NumberLiteral ? rules : undefined
+  }
+  // The sign is where the parser stops, or two in front of that: `left-eye = x -> relu` is a difference up to its `=`.
+  const sign = token.tokenType === T.Assign ? at - 2 : at
+  const [left, between, right] = tokens.slice(sign - 1, sign + 2)
+  const joins = (a: Token, b: Token): boolean => a.startOffset + a.image.length === b.startOffset
+  if (left?.tokenType !== T.Identifier || between?.tokenType !== T.Minus || !right || !/^\w+$/.test(right.image)) return undefined
+  return joins(left, between) && joins(between, right) ? `${rules}: ${left.image}_${right.image}` : undefined
+}
+
 /** Words that a result begins with. A loss needs no name. */
 const RESULTS: readonly TokenType[] = [T.Output, T.Loss, T.Metric]
 
-function mendOf({ token, wanted, rule, rules }: Mistake, tokens: readonly Token[], at: number, source: Source): string | undefined {
+function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: Source): string | undefined {
+  const { token, wanted, rule, rules } = mistake
   const { image, tokenType } = token
   const before = tokens[at - 1]
   const after = tokens[at + 1]
   const isName = (t: Token | undefined): t is Token => t?.tokenType === T.Identifier
+  const name = brokenName(mistake, tokens, at)
+  if (name !== undefined) return name
   if (wanted === T.OpenBrace && before && tokenType !== T.Assign) {
     const head = before.tokenType === T.Identifier ? `${tokens[at - 2]?.image ?? 'net'} ${before.image}` : before.image
     if (/^(net|block|train)\b/.test(head)) return `what belongs to it stands between { and }: ${head} { ... }`

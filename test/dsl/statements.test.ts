@@ -307,3 +307,35 @@ test.each([
 ])('%s: the hint says how a result is written', (line, hint) => {
   expect(mistakes(`net n {\n input x: f32[4]\n a = x -> relu\n ${line}\n}`)[0]!.hint).toBe(hint)
 })
+
+describe('a statement that is a value', () => {
+  const told = (body: string) => mistakes(net(body)).map((d) => [d.code, underlined(d), d.message, d.hint])
+
+  // Each is the end of the statement before, as it was meant: it must not be passed over.
+  test.each([
+    ['h = x -> relu - 0.5\n output o = h', '- 0.5', 'nothing is done with -0.5', 'a number is subtracted by a layer: -> sub(0.5)'],
+    ['output o = x -> fc(2) as fc-1', '-1', 'nothing is done with -1', 'names consist of letters, digits and _: as fc_1'],
+    ['output o = x -> fc(2) 3', '3', 'nothing is done with 3', expect.stringContaining('missing in front of it?')],
+    ['k = 2 k + 1\n output o = x -> fc(k)', 'k + 1', 'nothing is done with 3', expect.stringContaining('missing in front of it?')],
+    ['h = x -> relu\n h', 'h', 'nothing is done with a tensor', 'a net gives out: output NAME = h'],
+    ['if true { 3 }\n output o = x -> relu', '3', 'nothing is done with 3', expect.stringContaining('missing in front of it?')],
+  ])('%s', (body, at, message, hint) => {
+    expect(told(body)).toEqual([['statement/idle', at, message, hint]])
+  })
+
+  test('stands at the end of a branch whose value is wanted, and is a layer else', () => {
+    expect(told('output o = x -> fc(if true { k = 2\n k + 1 } else { 4 })\n x -> relu')).toEqual([])
+  })
+})
+
+test.each([
+  ['net my-net { input x: f32[3]\n output o = x -> relu }', 'my_net'],
+  ['net n { input left-eye: f32[3]\n output o = eye -> relu }', 'left_eye'],
+  ['net n { input x: f32[3]\n output the-end = x -> relu }', 'the_end'],
+  ['net n { input x: f32[3]\n a-b = x -> relu\n output o = x }', 'a_b'],
+  ['block b-1(v) { return v }\nnet n { input x: f32[3]\n output o = x }', 'b_1'],
+  ['net n { input x: f32[3]\n output o = x -> relu as "the 1" }', 'the_1'],
+])('%s: a name that is none', (text, name) => {
+  const [first] = mistakes(text)
+  expect(first!.hint).toMatch(new RegExp(`^names .*: ${name}$`))
+})
