@@ -19,6 +19,7 @@ import type { NetParts } from './net-parts.ts'
 import { checkValues } from './one-value.ts'
 import { ParameterStore, type Writes } from './parameter-store.ts'
 import { RunQueue, type Work } from './run-queue.ts'
+import { StaleGradients } from './stale-gradients.ts'
 import { TailSession } from './tail-session.ts'
 import { TrainingCourse } from './training-course.ts'
 
@@ -90,6 +91,7 @@ export class Executor {
   #preparedStale = true
   readonly #queue = new RunQueue()
   readonly #tailSession: TailSession
+  readonly #staleGradients: StaleGradients
   readonly #kept = new KeptInputs()
   readonly #needed = new Map<string, readonly InputEntry[]>()
 
@@ -104,6 +106,7 @@ export class Executor {
     this.#progress = { steps: 0, seed }
     this.store = new ParameterStore(this.manifest, session)
     this.#tailSession = new TailSession(this.#queue, (batch, programs) => device.load(bundle, batch, programs, storage))
+    this.#staleGradients = new StaleGradients(session)
     this.frozen = new Frozen(this.manifest)
     this.course = new TrainingCourse(this.manifest, this.batch, this.frozen)
     this.classes = new NetClasses(this.manifest.inputs)
@@ -210,6 +213,7 @@ export class Executor {
       const counter = entry.results[NON_FINITE_RESULT]
       if (counter !== undefined) session.write(counter, Int32Array.of(0))
       for (const [tensor, data] of options.given ?? []) session.write(tensor, data)
+      if (session === this.session) this.#staleGradients.clearFor(program)
       await session.run(program, scalars)
       if (options.update) this.#changeTo({ steps: t + 1, seed: this.seed })
       const values = names.length ? session.read(names.map((name) => entry.results[name]!)) : Promise.resolve([])

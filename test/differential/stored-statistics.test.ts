@@ -254,3 +254,26 @@ describe('what a bundle holds', () => {
     kept.close()
   })
 })
+
+/** A bias in front of a normalization has a gradient with stored statistics, and none with the batch's: there it moves values and their mean alike. */
+describe.each(['merged', 'split'] as const)('%s: a step with stored statistics leaves nothing to one with the batch’s', (style) => {
+  const programs = [...GLOBAL, 'gradients', 'step', 'train']
+  const cancelled = ['c.bias', 'e.bias', 'g.bias']
+  const text = netOf('moving').replace('weight_decay: 0.01', 'clip_gradients: 0.5')
+
+  test.each([0, 1, 2])('on each device (%i)', async (which) => {
+    const device = [exact, ...devices][which]!
+    const net = await opened(text, device, { batch: 3, style, programs })
+    const plain = await opened(text, device, { batch: 3, style, programs })
+    const given = inputs(3)
+    const { grads } = await net.step(given, { update: false, stats: 'global' })
+    for (const name of cancelled) expect(Math.max(...Array.from(grads[name]!, Math.abs)), name).toBeGreaterThan(1e-3)
+    const batch = await net.step(given, { update: false })
+    for (const name of cancelled) expect(Math.max(...Array.from(batch.grads[name]!, Math.abs)), name).toBeLessThan(1e-5)
+    // Nor does what is not finite stay there, and clipping counts what is there.
+    await net.step({ ...given, x: given.x.map(() => NaN) }, { update: false, stats: 'global' })
+    for (const each of [net, plain]) await (await each.trainStep(given)).loss
+    expect(await valuesOf(net)).toEqual(await valuesOf(plain))
+    for (const each of [net, plain]) each.close()
+  })
+})
