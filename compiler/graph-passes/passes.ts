@@ -10,6 +10,7 @@ import { expandSampleNorm } from './expand-sample-norm.ts'
 import { foldBatchNorm } from './fold-batch-norm.ts'
 import { foldNormalize } from './fold-normalize.ts'
 import { givenDivisors } from './given-divisors.ts'
+import { hoistAverage } from './hoist-average.ts'
 import { joinMoments } from './join-moments.ts'
 import { mergeScale } from './merge-scale.ts'
 import type { GraphPass } from './pass.ts'
@@ -27,7 +28,8 @@ import { totalResults } from './total-results.ts'
  *   all                    merge-scale and split-scale first: every later pass sees one spelling for each style
  *   infer                  outputs alone are selected, and what is dead goes, before folding: a metric that reads a
  *                          convolution's raw output does not stop it from being folded where nobody asks for the metric
- *   all                    transpositions in a row are one, or none, before anything is differentiated: so their gradients are too
+ *   all                    transpositions in a row are one, or none, before anything is differentiated: so their gradients are too;
+ *                          averages go in front of convolutions of 1 x 1 for the same reason, and before folding, which then finds batch_norm behind them
  *   infer, eval            dropout goes before folding, so that conv -> dropout -> batch_norm folds; constants are folded into a
  *                          layer's weight before its batch_norm is; what fold-batch-norm left, prepare-batch-norm takes
  *   .../batch, training    batch_norm is expanded to moments -> normalize, and only then can a cancelled bias be seen; it
@@ -47,6 +49,7 @@ export const graphPasses: readonly GraphPass[] = [
   eliminateIdentities,
   simplifyTransposes,
   eliminateDead,
+  hoistAverage,
   foldNormalize,
   foldBatchNorm,
   prepareBatchNorm,

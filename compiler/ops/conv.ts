@@ -78,6 +78,9 @@ const conv: Operator = {
     linear: {
       weightLayout: () => 'oihw',
       foldsInput: (attributes) => !isSame(attributes) && paddingOf(attributes).flat().every((pad) => pad === 0),
+      pointwise: (attributes) =>
+        kernelOf(attributes).every((side) => side === 1) && pairOf(attributes, 'stride', [1, 1]).every((stride) => stride === 1) &&
+        paddingOf(attributes).flat().every((pad) => pad === 0),
     },
   },
   shape: (q) => {

@@ -36,7 +36,7 @@ export const poolParameters: readonly Parameter[] = [
 export const layersOf = (node: Node): readonly string[] => [node.layer, ...(node.absorbed ?? [])]
 
 /** Kernel and stride of pooling; a global one has one window, the whole map. */
-function poolSlides(attributes: Attributes, x: Shape, y?: Shape): readonly [Slide, Slide] {
+export function poolSlides(attributes: Attributes, x: Shape, y?: Shape): readonly [Slide, Slide] {
   const whole: Pair = [x[2] as number, x[3] as number]
   const kernel = pairOf(attributes, 'kernel', whole)
   const stride = pairOf(attributes, 'stride', kernel)

@@ -8,7 +8,7 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import { firstInputGradient, positionGradient } from './gradients.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
 import type { OperatorTraits } from './traits.ts'
-import { layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, windowsOver } from './pool-windows.ts'
+import { layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, poolSlides, windowsOver } from './pool-windows.ts'
 import { isSame, mapProblems, reach, type Slide } from './sliding-window.ts'
 
 /** The divisor of an average. */
@@ -79,6 +79,18 @@ function counted(
   return mul(along(0), along(1))
 }
 
+/** Whether each average's shares come to one: padding counts in none of its windows. */
+function sharesOf({ attributes, inputs: [x], outputs: [y] }: Pick<Node, 'inputs' | 'outputs' | 'attributes'>): 'whole' | 'partial' {
+  const count = attributes['count'] ?? 'caffe'
+  const slides = poolSlides(attributes, x!.shape, y!.shape)
+  const isWithin = (d: 0 | 1): boolean => {
+    const { pad, end, stride } = slides[d]
+    const last = ((y!.shape[d + 2] as number) - 1) * stride + reach(slides[d])
+    return pad === 0 && (last <= (x!.shape[d + 2] as number) || (count === 'caffe' && end === 0 && !isSame(attributes)))
+  }
+  return count === 'valid' || (isWithin(0) && isWithin(1)) ? 'whole' : 'partial'
+}
+
 // ---- gradients ---------------------------------------------------------------------------------------------------------
 
 /** dx gets dy where it is the element that its window took. Inputs: dy, positions. */
@@ -109,6 +121,7 @@ const averageGradient = (node: Node, dy: Value, build: GradientBuilder): Gradien
 // ---- the layers --------------------------------------------------------------------------------------------------------
 
 const POOLING: OperatorTraits = { pooling: true, initSeesThrough: true }
+const AVERAGING: OperatorTraits = { ...POOLING, averages: sharesOf }
 
 /** Diagnostics of all: shape/...-rank, shape/...-window, argument/...-pad. x [n, C, H, W], y [n, C, h, w]. */
 const maxPool: Operator = {
@@ -135,7 +148,7 @@ const avgPool: Operator = {
     }],
     doc: 'the mean of each window',
   },
-  traits: POOLING,
+  traits: AVERAGING,
   shape: poolShape,
   equations: (node) => [averageEquation(node)],
   gradient: averageGradient,
@@ -144,7 +157,7 @@ const avgPool: Operator = {
 const globalAvgPool: Operator = {
   name: 'global_avg_pool',
   signature: { name: 'global_avg_pool', parameters: [], doc: 'the mean of each channel: [n, c, 1, 1]' },
-  traits: POOLING,
+  traits: AVERAGING,
   shape: globalShape,
   equations: (node) => [averageEquation(node)],
   gradient: averageGradient,

@@ -13,6 +13,8 @@ export interface LinearTrait {
   readonly foldsInput?: (attributes: Attributes) => boolean
   /** Whether its input's and its output's channels are axis 1, so that what works channel by channel can be folded into it. Absent: they are. */
   readonly ofChannels?: (node: Pick<Node, 'inputs' | 'attributes'>) => boolean
+  /** Whether each point of its output depends on the same point of its input alone, by the same weight. Absent: it does not. */
+  readonly pointwise?: (attributes: Attributes) => boolean
 }
 
 /** The layer normalizes each channel with statistics: those of the batch, or stored ones. */
@@ -45,6 +47,11 @@ export interface OperatorTraits {
   readonly normalizesSamples?: boolean
   /** It summarizes windows of a map: nothing folds through it. */
   readonly pooling?: boolean
+  /**
+   * Each channel of the output is the same linear function of the points of its channel. `whole`: the shares that an output takes of its points come to one,
+   * so that a constant stays what it is; `partial`: not of all outputs.
+   */
+  readonly averages?: (node: Pick<Node, 'inputs' | 'outputs' | 'attributes'>) => 'whole' | 'partial'
   /** Whether a larger or a smaller number of a metric is better. Absent: nobody can tell. */
   readonly betterIs?: 'higher' | 'lower'
   /** The first input holds scores of classes (axis 1), and the second, where it is i32, the labels that they are compared with. */
