@@ -1,13 +1,11 @@
 import { expect, test } from 'vitest'
 import { applySchedule } from '../../../compiler/codegen/cpu/apply-schedule.ts'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
-import { lowerLoopNest } from '../../../compiler/codegen/cpu/lower.ts'
-import { type ContractionSchedule, type CpuSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch, type WinogradGradientSchedule,
+import { type ContractionSchedule, parseSchedule, type PhasesSchedule, ScheduleMismatch, type WinogradGradientSchedule,
   type WinogradSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
-import { type Equation, reads, writes } from '../../../compiler/ir/equation.ts'
-import { bufferOf, type Tensor } from '../../../compiler/ir/tensor.ts'
-import { elementCount, evaluateEquation, type Numbers } from '../../../compiler/targets/interpreter/evaluate.ts'
-import { equationsOf, runLoopNest } from './run-loop-nest.ts'
+import type { Equation } from '../../../compiler/ir/equation.ts'
+import { compare } from './compare.ts'
+import { equationsOf } from './run-loop-nest.ts'
 
 /** Chains of layers whose maps, strides and channels tiles do not divide. */
 const nets: readonly (readonly [string, string, string])[] = [
@@ -77,25 +75,6 @@ const convolutionsOf = (input: string, layers: string, after = ''): (readonly [s
     ${after}`,
     ['gradients'],
   )].filter(([name]) => /conv/.test(name))
-
-/** Holds a schedule's loop nest to the equation, in float64. */
-function compare(name: string, e: Equation, schedule: CpuSchedule): void {
-  const nest = applySchedule(e, schedule)
-  lowerLoopNest(e, nest, bufferOf)
-  const inputs = reads(e).map((t, k) =>
-    [t, Float64Array.from({ length: elementCount(t, 2) }, (_, j) => 1.5 + Math.sin(1 + 1.7 * j + 13 * k))] as const
-  )
-  const numbers = (): Map<Tensor, Numbers> => new Map(inputs.map(([t, d]) => [t, d.slice()]))
-  const [want, got] = [numbers(), numbers()]
-  evaluateEquation(e, want, { batch: 2 })
-  runLoopNest(nest, got, 2)
-  for (const t of writes(e)) {
-    const [a, b] = [Array.from(want.get(t)!), Array.from(got.get(t)!)]
-    const scale = a.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-3)
-    const worst = a.reduce((m, v, j) => Math.max(m, Math.abs(v - b[j]!)), 0)
-    expect(worst / scale, `${t.name} of ${name} by ${JSON.stringify(schedule)}`).toBeLessThan(1e-10)
-  }
-}
 
 test.each(nets)('convolutions and their gradients: %s', (_, input, layers) => {
   for (const [name, e] of convolutionsOf(input, layers)) {

@@ -2,13 +2,14 @@ import { substitute } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { freeAxes } from '../../../ir/analysis.ts'
 import { type Axis, axis, type IndexLike, plus, times } from '../../../ir/affine.ts'
+import { guard, type Guard, within } from '../../../ir/expression.ts'
 import { mainOf } from '../contraction.ts'
 import { CPU } from '../cost-model.ts'
 import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis } from '../tasks.ts'
-import { backwards, columnsOf, isDense, plane, TILE_SIZES, transformsOf } from './transforms.ts'
+import { backwards, columnsOf, coverMap, endsInZeros, isDense, plane, TILE_SIZES, type Tiling, transformsOf } from './transforms.ts'
 import { betweenPasses } from './two-passes.ts'
 
 /** The roles of the axes of a filter's gradient. */
@@ -46,6 +47,10 @@ export function matchWeightGradient({ equation: e, main }: Contraction): WeightG
   }
   return undefined
 }
+
+/** Tiles that take each point of a map once, side by side; the last ones end behind a map that they do not divide. */
+export const gradientTiling = ({ filterRow, row, column }: WeightGradient, m: number): Tiling | undefined =>
+  coverMap(m, filterRow.extent as number, row.extent as number, column.extent as number, false, true)
 
 /** The equation cut into blocks of channels, and the axes' roles in it. */
 export function cutGradient(c: Contraction, shape: WeightGradient, schedule: WinogradGradientSchedule): {
@@ -92,20 +97,22 @@ export interface GradientPlan extends WeightGradient {
 export function planGradient(
   { main: { body } }: Contraction,
   shape: WeightGradient,
+  tiling: Tiling,
   { outputTile: m, rows, batchBlock }: WinogradGradientSchedule,
   overInputs: boolean,
 ): GradientPlan | undefined {
   const { leading, out, channel, filterRow, filterColumn, image, row, column, input } = shape
   const filterSize = filterRow.extent as number
-  const [height, width] = [row.extent as number, column.extent as number]
+  const { down, across } = tiling
+  const [height, width] = [down * m, across * m]
   const [outputs, inputs] = [out.extent as number, channel.extent as number]
-  if ((overInputs ? inputs : outputs) < CPU.lanes || outputs % CPU.lanes !== 0 || (!overInputs && width / m < CPU.lanes)) return undefined
+  if ((overInputs ? inputs : outputs) < CPU.lanes || outputs % CPU.lanes !== 0 || (!overInputs && across < CPU.lanes)) return undefined
   if (overInputs && inputs % CPU.lanes !== 0) return undefined
   if (backwards(body[input], filterRow, row) || backwards(body[input], filterColumn, column)) return undefined
   const size = m + filterSize - 1
   const transforms = transformsOf(m, filterSize)
   const rowBlocks = axis('row_block', height / rows)
-  const [tileRow, tileColumn] = [axis('tile_h', rows / m), axis('tile_w', width / m)]
+  const [tileRow, tileColumn] = [axis('tile_h', rows / m), axis('tile_w', across)]
   const tilesOfImage = (tileRow.extent as number) * (tileColumn.extent as number)
   const images = batchBlock === undefined ? undefined
     : { blocks: axis(`${image.name}_block`, { chunks: batchBlock }), inner: axis(image.name, batchBlock), size: batchBlock }
@@ -113,18 +120,29 @@ export function planGradient(
   const fixed = new Set<Axis>([...leading, ...(images ? [images.blocks, images.inner] : [image]), rowBlocks])
   // Both factors with their channels innermost: what is padded and normalized on the way is so once.
   const blockRow = axis('h', rows)
+  const tiledColumn = tiling.isPadded ? axis(column.name, width) : column
+  const tiledRow = rows === height ? blockRow : plus(times(rowBlocks, rows), blockRow)
   const block = new Map<Axis, IndexLike>([
-    [row, plus(times(rowBlocks, rows), blockRow)],
+    [row, tiledRow],
+    [column, tiledColumn],
     ...(images ? [[image, plus(times(images.blocks, images.size), images.inner)] as const] : []),
   ])
-  const within = axis('w', m)
-  const inTiles = new Map<Axis, IndexLike>([...block, [column, plus(times(tileColumn, m), within)]])
-  const packedInput = overInputs ? packFactor('picture', substitute(body[input], block), fixed, column, channel)
-    : packFactor('picture', substitute(body[input], inTiles), fixed, tileColumn)
-  const packedGradient = packFactor('gradient', substitute(body[otherFactor(input)], block), fixed, column, out)
+  const inColumn = axis('w', m)
+  const inTiles = new Map<Axis, IndexLike>([[tiledColumn, plus(times(tileColumn, m), inColumn)]])
+  // Behind the map gradients are zero, so that nothing is added for tiles that end there; inputs are zero too, and not what lies behind them in memory.
+  const behind = (margin: number): Guard[] =>
+    tiling.isPadded ? ([[tiledRow, filterRow, row], [tiledColumn, filterColumn, column]] as const).map(([at, k, a]) =>
+      within(plus(at, margin > 0 ? k : 0), (a.extent as number) + margin)
+    ) : []
+  const isGuarded = endsInZeros(body[input], row) && endsInZeros(body[input], column)
+  const given = guard(isGuarded ? [] : behind(filterSize - 1), substitute(body[input], block))
+  const packedInput = overInputs ? packFactor('picture', given, fixed, tiledColumn, channel)
+    : packFactor('picture', substitute(given, inTiles), fixed, tileColumn)
+  const packedGradient = packFactor('gradient', guard(behind(0), substitute(body[otherFactor(input)], block)), fixed, tiledColumn, out)
   if (!packedInput || !packedGradient) return undefined
   return {
     ...shape,
+    column: tiledColumn,
     filterSize,
     m,
     size,
@@ -139,7 +157,7 @@ export function planGradient(
     tiles,
     tilesOfImage,
     tile: plus(images ? times(images.inner, tilesOfImage) : 0, times(tileRow, tileColumn.extent as number), tileColumn),
-    within,
+    within: inColumn,
     fixed,
     packedInput,
     packedGradient,

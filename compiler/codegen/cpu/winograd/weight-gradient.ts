@@ -7,9 +7,9 @@ import { interiorOf } from '../pack-interior.ts'
 import { AxisNames, fits, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { type ChannelBlocks, chooseBlocks, inBlocks } from './channel-blocks.ts'
-import { cutGradient, matchWeightGradient, planGradient } from './gradient-plan.ts'
+import { cutGradient, gradientTiling, matchWeightGradient, planGradient, type WeightGradient } from './gradient-plan.ts'
 import { clear, multiply, multiplyImages, packStage, transformBack, transformGradient, transformInput } from './gradient-stages.ts'
-import { chooseTiling, showElements, TILE_SIZES, type Tiling, tilingFor } from './transforms.ts'
+import { showElements, TILE_SIZES, type Tiling } from './transforms.ts'
 
 /*
  * The gradient of a convolution's filter by the transformations of Winograd's algorithm, transposed: with tiles d of inputs and e of
@@ -33,8 +33,7 @@ export function chooseGradientOfImages(c: Contraction): WinogradGradientSchedule
   const [height, width] = [shape.row.extent as number, shape.column.extent as number]
   const [outputs, inputs] = [shape.out.extent as number, shape.channel.extent as number]
   const products = ({ m, down, across }: Tiling): number => down * across * (m + filterSize - 1) ** 2
-  const [tiling] = (TILE_SIZES[filterSize] ?? []).map((m) => tilingFor(m, filterSize, height, width))
-    .filter((t) => t !== undefined && !t.overlaps).sort((a, b) => products(a!) - products(b!))
+  const [tiling] = tilingsOf(shape).sort((a, b) => products(a) - products(b))
   if (!tiling || tiling.down * tiling.across > MODEL.fewGradientTiles || 2 * products(tiling) > height * width * filterSize ** 2)
     return undefined
   if (inputs < MODEL.leastLaneInputs || inputs % CPU.lanes !== 0 || outputs < MODEL.leastOutputs) return undefined
@@ -50,12 +49,12 @@ export function chooseGradientOfImages(c: Contraction): WinogradGradientSchedule
     algorithm: 'winograd-gradient',
     ...inBlocks(shape, blocks, names),
     outputTile: tiling.m,
-    rows: height,
+    rows: tiling.down * tiling.m,
     vectorAxis: names.of(shape.channel),
     batchBlock: images,
   }
   const { contraction, inTask } = cutGradient(c, shape, schedule)
-  return planGradient(contraction, inTask, schedule, true) ? schedule : undefined
+  return planGradient(contraction, inTask, tiling, schedule, true) ? schedule : undefined
 }
 
 /** Chooses a schedule; undefined where an equation is no such gradient, or too small for it to pay. */
@@ -63,21 +62,20 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
   const shape = matchWeightGradient(c)
   if (!shape) return undefined
   const filterSize = shape.filterRow.extent as number
-  const [height, width] = [shape.row.extent as number, shape.column.extent as number]
   const [outputs, inputs] = [shape.out.extent as number, shape.channel.extent as number]
-  // Sums take every pixel once.
-  const m = chooseTiling(filterSize, height, width, false)?.m
-  if (m === undefined || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
+  const tiling = chooseTiling(shape)
+  if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
+  const { m, down, across } = tiling
   // Four input channels in the lanes; where there are few, four output channels, and four tiles of a row while inputs are transformed.
-  const overInputs = inputs % CPU.lanes === 0 && (inputs >= MODEL.leastLaneInputs || outputs % CPU.lanes !== 0 || width / m < CPU.lanes)
+  const overInputs = inputs % CPU.lanes === 0 && (inputs >= MODEL.leastLaneInputs || outputs % CPU.lanes !== 0 || across < CPU.lanes)
   const size = m + filterSize - 1
   // Sums that would not stay in the cache are those of blocks of channels, where their numbers have blocks.
   const within = (limit: number): ChannelBlocks | undefined =>
     chooseBlocks(shape, overInputs, ({ out, channel }) => size ** 2 * out * channel <= limit)
   const blocks = within(MODEL.goodTask) ?? within(MODEL.goodTotals)
   if (!blocks) return undefined
-  const elements = (rows: number): number => size ** 2 * (rows / m) * (width / m) * (blocks.channel + blocks.out)
-  const rows = divisors(height).filter((d) => d % m === 0 && elements(d) <= MODEL.goodTask).at(-1)
+  const elements = (rows: number): number => size ** 2 * (rows / m) * across * (blocks.channel + blocks.out)
+  const rows = divisors(down * m).filter((d) => d % m === 0 && elements(d) <= MODEL.goodTask).at(-1)
   if (rows === undefined) return undefined
   const names = new AxisNames(c.equation)
   const schedule: WinogradGradientSchedule = {
@@ -88,7 +86,30 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
     vectorAxis: names.of(overInputs ? shape.channel : shape.out),
   }
   const { contraction, inTask } = cutGradient(c, shape, schedule)
-  return planGradient(contraction, inTask, schedule, overInputs) ? schedule : undefined
+  return planGradient(contraction, inTask, tiling, schedule, overInputs) ? schedule : undefined
+}
+
+const tilingsOf = (shape: WeightGradient): Tiling[] =>
+  (TILE_SIZES[shape.filterRow.extent as number] ?? []).map((m) => gradientTiling(shape, m)).filter((t) => t !== undefined)
+
+/** The tiles that take the least time: side by side, or ending behind the map. Undefined where direct sums take less. */
+function chooseTiling(shape: WeightGradient): Tiling | undefined {
+  const [inputs, outputs, filterSize] = [shape.channel, shape.out, shape.filterRow].map((a) => a.extent as number) as [
+    number,
+    number,
+    number,
+  ]
+  const pixels = (shape.row.extent as number) * (shape.column.extent as number)
+  /** As a number of products: an element of an input that is transformed takes as long as some of them, one of a gradient as long as fewer. */
+  const timeOf = ({ m, down, across }: Tiling): number => {
+    const elements = (m + filterSize - 1) ** 2
+    const { input, gradient } = MODEL.gradientTransform
+    return down * across * elements * (1 + elements / 36 * (input / outputs + gradient / inputs))
+  }
+  const [best] = tilingsOf(shape).filter((t) =>
+    t.isPadded ? t.down > 1 && t.across > 1 && timeOf(t) <= MODEL.paddedShare * pixels * filterSize ** 2 : pixels >= MODEL.leastPixels
+  ).sort((a, b) => timeOf(a) - timeOf(b))
+  return best
 }
 
 /**
@@ -99,10 +120,11 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   const shape = matchWeightGradient(c)
   fits(shape, "this is no gradient of a convolution's filter for Winograd")
   const names = new AxisNames(c.equation)
-  const { row, column, leading, channel, out, filterRow } = shape
-  const [height, { rows, outputTile: m, vectorAxis }] = [row.extent as number, schedule]
-  const tiling = tilingFor(m, filterRow.extent as number, height, column.extent as number)
-  fits(tiling && !tiling.overlaps && height % rows === 0 && rows % m === 0, `tiles of ${m} in blocks of ${rows} rows do not cover the map`)
+  const { leading, channel, out } = shape
+  const { rows, outputTile: m, vectorAxis } = schedule
+  const tiling = gradientTiling(shape, m)
+  const height = (tiling?.down ?? 0) * m
+  fits(tiling && height % rows === 0 && rows % m === 0, `tiles of ${m} in blocks of ${rows} rows do not cover the map`)
   const cut = [out, channel].filter((a) => schedule.taskBlock?.[names.of(a)] !== undefined)
   fits(schedule.tasks.join() === [...leading, ...cut].map((a) => names.of(a)).join(), 'tasks are groups, and blocks of channels')
   fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
@@ -112,7 +134,7 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
     batchBlock === undefined || (batchBlock % IN_A_ROW === 0 && rows === height && shape.image.extent === 'n'),
     `blocks of images have whole maps, and rows of ${IN_A_ROW}`,
   )
-  const plan = planGradient(contraction, inTask, schedule, vectorAxis === names.of(channel))
+  const plan = planGradient(contraction, inTask, tiling, schedule, vectorAxis === names.of(channel))
   fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
   const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs, images } = plan
   const zeroed = [packedInput, packedGradient].filter((packed) => interiorOf(packed.equation, plan.fixed)).map(({ into }) => into)
