@@ -5,7 +5,7 @@ import { producers } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
 import { traitsOf } from '../ops/traits.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -14,7 +14,9 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     return node && traitsOf(operators, node).view ? makerOf(node.inputs[0]!) : node
   }
   return [
-    ...graph.nodes.flatMap((node) => [...appliedTwice(node, makerOf, operators), ...moreScores(program, node, operators)]),
+    ...graph.nodes.flatMap((
+      node,
+    ) => [...appliedTwice(node, makerOf, operators), ...moreScores(program, node, operators), ...largeEps(node, operators)]),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
 }
@@ -82,4 +84,22 @@ function ignoreDiffers(name: string, classes: number, graph: Graph, operators: R
     }]
   }
   return []
+}
+
+/**
+ * An eps from 1 on is more than the variance of what is normalized, as a rule. Elsewhere the number of channels stands where eps does here: in
+ * `batch_norm(64)` and `group_norm(4, 64)`.
+ */
+function largeEps(node: Node, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
+  const { eps } = node.attributes
+  const takesIt = operators.get(node.op)?.signature?.parameters.some((p) => p.name === 'eps')
+  if (!takesIt || typeof eps !== 'number' || eps < 1) return []
+  const input = node.inputs[0]!
+  return [{
+    severity: 'warning',
+    code: 'argument/large-eps',
+    message: `${node.op} adds ${eps} to the variance: that is its eps`,
+    labels: [{ span: node.span, text: 'here' }],
+    hint: eps === input.shape[1] ? `the ${eps} channels are known from what it reads: leave the number out` : 'eps is small, e.g. 1e-5',
+  }]
 }

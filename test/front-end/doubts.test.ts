@@ -99,3 +99,19 @@ test.each(['lr_mult', 'decay_mult'])('%s below 0 is refused', (name) => {
   expect(of('[1, -0.5]')).toEqual([expect.stringMatching(/^error argument\/range .*is at least 0, not -0.5/)])
   expect(of('[2, 0]')).toEqual([])
 })
+
+describe('a number of channels where eps stands', () => {
+  const layer = (call: string): string[] => told(net(`s = x -> fc(8) -> ${call} -> fc(3)\nloss = softmax_loss(s, t)`))
+  test.each([
+    ['batch_norm(8)', 'batch_norm adds 8', 'the 8 channels are known'],
+    ['group_norm(2, 8)', 'group_norm adds 8', 'the 8 channels are known'],
+    ['group_norm(2, 32)', 'group_norm adds 32', 'eps is small'],
+    ['layer_norm(eps: 8)', 'layer_norm adds 8', 'the 8 channels are known'],
+    ['batch_norm(eps: 1)', 'batch_norm adds 1', 'eps is small'],
+  ])('%s is warned of', (call, message, hint) => {
+    expect(layer(call)).toEqual([expect.stringMatching(new RegExp(`^warning argument/large-eps ${message} to the variance.*; ${hint}`))])
+  })
+  test.each(['batch_norm', 'batch_norm(0.1)', 'group_norm(2, 0.5)', 'group_norm(2)', 'layer_norm(eps: 1e-3)'])('%s is not', (call) => {
+    expect(layer(call)).toEqual([])
+  })
+})
