@@ -83,7 +83,11 @@ export class ReductionEmitter extends AccumulatorEmitter {
   }
 
   private reduce(group: readonly Reduction[], allPoints: readonly Point[]): void {
-    const jobs = group.map((e) => this.startAccumulation(e, allPoints)).filter((job) => job !== undefined)
+    // A maximum and its position come out of one job: `finishAccumulation` notes both.
+    const alone = group.filter((e, i) =>
+      !group.slice(0, i).some((other) => other.body === e.body && e.combine !== 'sum' && other.combine !== 'sum')
+    )
+    const jobs = alone.map((e) => this.startAccumulation(e, allPoints)).filter((job) => job !== undefined)
     if (this.workgroup && jobs.length > 0 && this.builder.scopes.length === 1) return this.runCooperatively(jobs, this.workgroup)
     // Those whose steps are taken in fours have a loop of their own.
     for (const across of new Set(jobs.map((job) => job.across)))

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { lower } from '../../compiler/codegen/gpu/lower.ts'
 import type { Schedule } from '../../compiler/codegen/gpu/schedule.ts'
+import { printKernelFunction } from '../../compiler/codegen/print.ts'
 import { axis, plus } from '../../compiler/ir/affine.ts'
 import { equation, store } from '../../compiler/ir/equation.ts'
 import { argmax, div, exp, type Expression, guard, load, maximum, mul, sub, sum, within } from '../../compiler/ir/expression.ts'
@@ -38,6 +39,19 @@ test('the position of a maximum', () => {
   const e = of(argmax([k], scores))
   for (const [how, schedule] of schedules.filter(([, { share }]) => share === undefined))
     expect(differenceFrom(e, lower(e, schedule), 2), how).toBe(0)
+})
+
+test('a maximum and its position come out of one loop', () => {
+  const place = tensor('place', ['n', 4])
+  const both = equation('e', ['e'], [n, o], [store(y, [n, o], largest), store(place, [n, o], argmax([k], scores))])
+  for (const [how, schedule] of schedules.filter(([, { share, tile }]) => share === undefined && tile.size === 0)) {
+    const kernel = lower(both, schedule)
+    expect(differenceFrom(both, kernel, 2), how).toBeLessThan(1e-12)
+    expect(printKernelFunction(kernel).match(/^ *var .*/gm)?.map((line) => line.trim().split(':')[0]), how).toEqual([
+      'var most0',
+      'var at0',
+    ])
+  }
 })
 
 test('a matrix product of factors that a workgroup stages in two rounds', () => {
