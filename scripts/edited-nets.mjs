@@ -5,12 +5,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
+import { readArguments } from '../test/bench/arguments.mjs'
 import { hashOf, hashesOf } from './hashes/bundle-hash.mjs'
 import { root } from './steps.mjs'
 
-const { values: { seconds, seed: given, most } } = parseArgs({
+const { values: { seconds, seed: given, most } } = readArguments(import.meta.url, {
   options: { seconds: { type: 'string', default: '120' }, seed: { type: 'string' }, most: { type: 'string', default: 'Infinity' } },
 })
 

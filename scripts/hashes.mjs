@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../test/bench/arguments.mjs'
 import { hashOf } from './hashes/bundle-hash.mjs'
 import { keptHashes } from './hashes/cache.mjs'
 import { bundled, comparedWith, compilerOf, compilerOfBuild, compilerOfTree } from './hashes/compilers.mjs'
@@ -134,7 +134,8 @@ async function compare(bundles, [after, before], [current, other], show) {
 }
 
 async function main() {
-  const { values } = parseArgs({
+  const { values } = readArguments(import.meta.url, {
+    usage: HELP,
     options: {
       against: { type: 'string' },
       dist: { type: 'string' },
@@ -146,10 +147,8 @@ async function main() {
       seconds: { type: 'string', default: 'Infinity' },
       fresh: { type: 'boolean' },
       json: { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' },
     },
   })
-  if (values.help) return console.log(HELP)
   if (!(Number(values.jobs) >= 1)) throw new Error(`--jobs ${values.jobs} is no number of processes`)
   if (!(Number(values.seconds) > 0)) throw new Error(`--seconds ${values.seconds} is no time`)
   if (values.fresh && values.seconds !== 'Infinity')

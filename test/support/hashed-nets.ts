@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { caseTexts } from '../golden/case-texts.ts'
 import { caseNames, readCase } from '../golden/golden-file.ts'
+import { oddNet } from './odd-net.ts'
 import { randomNet } from './random-net.ts'
 import { wideNet } from './wide-net.ts'
 
@@ -55,9 +56,10 @@ interface RandomNets {
   readonly quick: readonly number[]
 }
 
-/** Random nets: small and varied; as wide as real layers are; wide enough for Winograd and for tiles in workgroup memory. */
+/** Random nets: small and varied; of odd maps, strides and groups; as wide as real layers are; wide enough for Winograd and for tiles in workgroup memory. */
 const RANDOM: readonly RandomNets[] = [
   { name: 'random', count: 130, write: randomNet, quick: [13, 14, 17, 21, 22, 23, 24, 25, 26, 30, 31, 34] },
+  { name: 'odd', count: 30, write: (seed) => oddNet(seed, 2e5), quick: [1, 2, 5, 7] },
   { name: 'wide', count: 40, write: (seed) => wideNet(seed, 6e5), quick: [2, 4, 7, 9, 10, 11] },
   { name: 'wider', count: 30, write: (seed) => wideNet(1000 + seed, 1.2e7), quick: [7, 8] },
 ]
