@@ -63,6 +63,22 @@ test.skipIf(!onnxRuntime()).each([
     expect((await compare(net(layers), { opset }, 1, onnxRuntime()!, below)).worst, `opset ${opset}`).toBeLessThan(CLOSE)
 })
 
+/** What the language allows up to the dilation, and onnxruntime below the stride alone. */
+const MORE_ROWS: readonly string[] = [
+  'deconv(3, 3, pad: 1, dilation: 2, output_pad: 1)',
+  'deconv(3, 3, dilation: 2, output_pad: 1)',
+  'deconv(3, 2, stride: [1, 2], pad: [0, 1, 2, 0], dilation: [3, 4], output_pad: [2, 3])',
+  'deconv(4, [2, 3], stride: 2, dilation: 5, output_pad: [4, 1], groups: 2)',
+]
+test.skipIf(!onnxRuntime()).each(MORE_ROWS)('%s runs', async (layer) => {
+  expect((await compare(net(`${layer} -> relu`))).worst).toBeLessThan(CLOSE)
+})
+test.each(MORE_ROWS)('%s adds fewer rows than its stride', (layer) => {
+  const [node] = graphOf(net(layer)).nodes.filter(({ op }) => op === 'ConvTranspose')
+  const { strides, output_padding = [0, 0] } = node!.attributes as Record<string, number[]>
+  for (const d of [0, 1]) expect(output_padding[d]).toBeLessThan(strides![d]!)
+})
+
 test('a frame of zeros is of -0, which no runtime takes for padding, but in front of convolutions', () => {
   const values = (layers: string): unknown[] => {
     const { nodes } = graphOf(net(layers))

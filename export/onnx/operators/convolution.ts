@@ -13,15 +13,26 @@ const conv: Row = (layer) => {
   layer.done('Conv', [x, ...weights(layer)], { ...windowAttributes(window, isBlind ? NO_PADS : window.pads), ...groupsOf(layer) })
 }
 
-/** stride (in - 1) + reach - pads + output_padding, as in the language; what `pad: same` lacks of its size is output_padding. */
+/**
+ * stride (in - 1) + reach - pads + output_padding, as in the language; what `pad: same` lacks of its size is output_padding. Onnxruntime refuses one that is not less
+ * than the stride, and ONNX' reference too, dilation or not: rows that are cut off at the end stay instead, and where those do not do, rows of zeros
+ * behind the input reach stride rows further each.
+ */
 const deconv: Row = (layer) => {
   const window = windowOf(layer, kernelOf(layer), 'input')
+  const pads: [number, number, number, number] = [...window.pads]
+  const zeros: [number, number, number, number] = [0, 0, 0, 0]
   const more = window.slides.map((slide, d) => {
-    const size = slide.stride * ((layer.shapes[0]![d + 2] as number) - 1) + reach(slide) - window.pads[d]! - window.pads[d + 2]!
-    return (layer.shape[d + 2] as number) - size
+    const end = pads[d + 2]!
+    const size = slide.stride * ((layer.shapes[0]![d + 2] as number) - 1) + reach(slide) - pads[d]! - end
+    const rows = (layer.shape[d + 2] as number) - size
+    if (rows < slide.stride) return rows
+    zeros[d + 2] = Math.max(0, Math.ceil((rows - end) / slide.stride))
+    pads[d + 2] = end - rows + zeros[d + 2]! * slide.stride
+    return 0
   })
-  layer.done('ConvTranspose', [layer.input(), ...weights(layer)], {
-    ...windowAttributes(window, window.pads),
+  layer.done('ConvTranspose', [framed(layer, layer.input(), zeros, 0), ...weights(layer)], {
+    ...windowAttributes(window, pads),
     ...(more.some((rows) => rows > 0) && { output_padding: more }),
     ...groupsOf(layer),
   })
