@@ -142,6 +142,8 @@ export interface WinogradModel {
    */
   readonly paddedTransform: number
   readonly paddedShare: number
+  /** The same of an element of a tile of 6 x 6, where larger tiles that end behind the map stand against smaller ones that do not. */
+  readonly tileTransform: number
   /** In a filter's gradient: the same of an element of a tile of 6 x 6, of inputs and of output gradients. */
   readonly gradientTransform: Readonly<Record<'input' | 'gradient', number>>
   /** The same of a convolution of stride 2 over its phases; `direct`: of a product of direct sums. */
@@ -206,6 +208,7 @@ export const CPU: CpuModel = {
     prices: { product: 0.05, transformedElement: 2, filterElement: 0.1 },
     paddedTransform: 15,
     paddedShare: 0.9,
+    tileTransform: 5, // 3x3 of 12 to 256 channels on 14x14, 18x18, 22x22, 26x26: 0.65 to 0.92 of the time of tiles of 2x2
     // 3x3 of 8 to 256 channels on 7x7 to 33x33, 5x5 of 3 to 64 on 5x5 to 27x27: 0.23 to 0.89 of the time; 16 of 5x5 on 5x5 took 1.16
     gradientTransform: { input: 10, gradient: 4 },
     // 7 x 7 of 3 channels on 224 x 224, 3 x 3 of 64 and 128 on 56 x 56 and 28 x 28, each of stride 2 and by both algorithms

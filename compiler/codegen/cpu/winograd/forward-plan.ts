@@ -1,6 +1,6 @@
 import { replaceNode, substitute } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
-import { constant, type Expression, load } from '../../../ir/expression.ts'
+import { constant, type Expression, guard, load, within } from '../../../ir/expression.ts'
 import { type Axis, axis, index, type IndexLike, linearIndex, plus, remainder, times } from '../../../ir/affine.ts'
 import { freeAxes, strideOf } from '../../../ir/analysis.ts'
 import type { Equation, Store } from '../../../ir/equation.ts'
@@ -13,7 +13,7 @@ import { AxisNames, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis, type TaskBlock, type TaskGrid } from '../tasks.ts'
 import type { Convolution } from './convolution.ts'
-import { backwards, plane, type Tiling, transformsOf } from './transforms.ts'
+import { backwards, endsInZeros, plane, type Tiling, transformsOf } from './transforms.ts'
 import { betweenPasses } from './two-passes.ts'
 
 /** What the stages of a convolution hand on: its equation cut into tasks and blocks of channels, its tiles, and scratch memory. */
@@ -86,8 +86,8 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
   const blockRow = innerAxis(task, shape.row)
   const [tiledRow, tiledColumn] = tiling.isPadded
     ? [axis(shape.row.name, tiling.down * tiling.m), axis(shape.column.name, tiling.across * tiling.m)] : [blockRow, shape.column]
-  const input = tiling.isPadded
-    ? substitute(main.body[shape.input], new Map([[blockRow, tiledRow], [shape.column, tiledColumn]])) : main.body[shape.input]
+  const input = tiling.isPadded ? endedByZeros(main.body[shape.input], { ...shape, row: blockRow }, [tiledRow, tiledColumn])
+    : main.body[shape.input]
   const down = rows === undefined ? tiling.down : rows / tiling.m
   const { m, across } = tiling
   const tiles = down * across * (images?.size ?? 1)
@@ -156,6 +156,20 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       betweenResults: betweenPasses('results_halfway', transforms.output, inLanes),
     },
   }
+}
+
+/** The input for tiles that end behind the map: zero, where windows of the map do not reach it. */
+function endedByZeros(
+  f: Expression,
+  { row, column, filterRow, filterColumn, filterSize }: Convolution,
+  [down, across]: readonly [Axis, Axis],
+): Expression {
+  const longer = substitute(f, new Map([[row, down], [column, across]]))
+  if ([row, column].every((a) => endsInZeros(f, a))) return longer
+  const seen = ([[row, down, filterRow], [column, across, filterColumn]] as const).map(([a, tiled, k]) =>
+    within(plus(tiled, k), (a.extent as number) + filterSize - 1)
+  )
+  return guard(seen, longer)
 }
 
 /** Whether a value loads maps beside the sums of products: what changes along `column`. */

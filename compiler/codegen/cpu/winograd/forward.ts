@@ -14,7 +14,7 @@ import { findConvolution, paysInPhases } from './strided.ts'
 import { type ForwardPlan, planForward } from './forward-plan.ts'
 import { multiply } from './forward-products.ts'
 import { packInput, transformBack, transformFilter, transformInput } from './forward-stages.ts'
-import { chooseTiling, coverMap, endsInZeros, showElements, TILE_SIZES, type Tiling } from './transforms.ts'
+import { backwards, chooseTiling, coverMap, endsInZeros, showElements, TILE_SIZES, type Tiling } from './transforms.ts'
 
 const MODEL = CPU.winograd
 
@@ -23,12 +23,12 @@ export function chooseWinograd(given: Contraction): WinogradSchedule | undefined
   const found = findConvolution(given)
   if (!found) return undefined
   const { contraction: c, shape } = found
-  const { leading, out, row, column, filterSize } = shape
+  const { leading, out, row, filterSize } = shape
   const e = c.equation
   const [height, outputs, inputs] = [row.extent as number, out.extent as number, pointsOf(shape.channels)]
   const prepacked = e.prepacked?.packed
   const tiling = prepacked ? tilingOf(c, shape, outputTileOf(prepacked, filterSize))
-    : chooseTiling(filterSize, height, column.extent as number, mayOverlap(e), mayPad(c, shape))
+    : tilingFor(c, shape)
   if (!tiling || inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
   if (!prepacked && !paysPadded(shape, tiling)) return undefined
   const panel = e.prepacked?.panel
@@ -125,11 +125,26 @@ function blocksOfImages(c: Contraction, shape: Convolution, tiling: Tiling, pane
 const outputTileOf = ({ shape: [elements] }: Tensor, filterSize: number): number => Math.sqrt(elements as number) - filterSize + 1
 
 /**
- * Tiles of a map: side by side or evenly where that covers the map, else such that the last ones end behind it, where the input is padded with zeros.
- * Undefined where it is not.
+ * Tiles of a map: side by side or evenly where that covers the map, else such that the last ones end behind it. Undefined where the
+ * input cannot be zero there.
  */
 export const tilingOf = (c: Contraction, shape: Convolution, m: number): Tiling | undefined =>
   coverMap(m, shape.filterSize, shape.row.extent as number, shape.column.extent as number, mayOverlap(c.equation), mayPad(c, shape))
+
+/** The tiles of an equation whose filter is not prepared: of those that cover the map, and those that end behind it, the ones of the least time. */
+function tilingFor(c: Contraction, shape: Convolution): Tiling | undefined {
+  const { filterSize, row, column, channels, out } = shape
+  const mayEndBehind = mayPad(c, shape)
+  const tiling = chooseTiling(filterSize, row.extent as number, column.extent as number, mayOverlap(c.equation), mayEndBehind)
+  if (!tiling || !mayEndBehind) return tiling
+  const larger = (TILE_SIZES[filterSize] ?? []).filter((m) => m > tiling.m).map((m) => tilingOf(c, shape, m))
+    .filter((t) => t !== undefined && t.down > 1 && t.across > 1 && paysPadded(shape, t))
+  const timeOf = ({ m, down, across }: Tiling): number => {
+    const elements = (m + filterSize - 1) ** 2
+    return down * across * elements * (1 + elements / 36 * MODEL.tileTransform * (1 / pointsOf(channels) + 1 / (out.extent as number)))
+  }
+  return larger.find((t) => timeOf(t!) < timeOf(tiling)) ?? tiling
+}
 
 /**
  * Whether tiles that end behind the map take less time than direct sums: of few channels transformations take more than they save. What lies within the map
@@ -142,9 +157,11 @@ function paysPadded({ channels, out, row, column, filterSize }: Convolution, { m
   return products <= MODEL.paddedShare * pointsOf([row, column]) * filterSize ** 2
 }
 
-/** Whether the input is zero, not undefined, behind the map. */
-const mayPad = ({ main }: Contraction, { row, column, input }: Convolution): boolean =>
-  [row, column].every((a) => endsInZeros(main.body[input], a))
+/** Whether the input is zero behind the map, or can be made so: by what windows of the map reach, which are not mirrored. */
+const mayPad = ({ main }: Contraction, { row, column, filterRow, filterColumn, input, strided }: Convolution): boolean =>
+  ([[row, filterRow], [column, filterColumn]] as const).every(([a, k]) =>
+    endsInZeros(main.body[input], a) || (!strided && !backwards(main.body[input], k, a))
+  )
 
 /** Transformed elements of a task of so many rows. */
 function taskElements({ filterSize, channels, row }: Convolution, { m, down, across }: Tiling, rows: number): number {
