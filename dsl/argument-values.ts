@@ -143,6 +143,8 @@ function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: strin
       const numbers = value.kind === 'list' ? numbersOf(value) : value.kind === 'number' ? [value.value] : undefined
       if (!numbers || (type.length !== undefined && numbers.length !== type.length))
         return wrong(type.length === undefined ? 'a list of numbers' : `a list of ${type.length} numbers`)
+      if (type.most !== undefined && (numbers.length === 0 || numbers.length > type.most))
+        return wrong(type.most === 1 ? 'a number' : `a number or a list of up to ${type.most}`)
       return allOf(numbers.map((n) => bounded(n, { min: type.min }, type.integer === true, span, what, report)))
     }
     case 'duration':

@@ -16,8 +16,8 @@ export type ArgumentType =
   | { readonly kind: 'window'; readonly min?: number; readonly words?: readonly string[]; readonly sides?: true }
   /** One of several words: evaluates to a string. */
   | { readonly kind: 'word'; readonly words: readonly string[] }
-  /** `[1, 2, 3]`; a lone number counts as a list of one. `length` fixes how many, `min` bounds each. */
-  | { readonly kind: 'numbers'; readonly integer?: boolean; readonly length?: number; readonly min?: number }
+  /** `[1, 2, 3]`; a lone number counts as a list of one. `length` fixes how many, or `most` bounds that, of which there is one then; `min` bounds each. */
+  | { readonly kind: 'numbers'; readonly integer?: boolean; readonly length?: number; readonly most?: number; readonly min?: number }
   | { readonly kind: 'string' }
   /** `moving(newest: 0.95)`, or a bare word for a call without arguments: evaluates to an `AttributeCall`. */
   | { readonly kind: 'call'; readonly calls: readonly Signature[] }

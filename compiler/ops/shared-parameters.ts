@@ -12,14 +12,14 @@ import type { ParameterSpec, ShapeQuestion } from './operator.ts'
 export const rateParameters = (count: number): readonly Parameter[] => [
   {
     name: 'lr_mult',
-    type: { kind: 'numbers', min: 0 },
+    type: { kind: 'numbers', most: count, min: 0 },
     default: new Array<number>(count).fill(1),
     named: true,
     doc: 'factors of the learning rate, one a parameter',
   },
   {
     name: 'decay_mult',
-    type: { kind: 'numbers', min: 0 },
+    type: { kind: 'numbers', most: count, min: 0 },
     default: new Array<number>(count).fill(1),
     named: true,
     doc: 'factors of the weight decay, one a parameter',

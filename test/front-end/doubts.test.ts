@@ -115,3 +115,17 @@ describe('a number of channels where eps stands', () => {
     expect(layer(call)).toEqual([])
   })
 })
+
+test.each([
+  ['fc(8, lr_mult: [1, 2, 3])', 'lr_mult of fc is a number or a list of up to 2, not a list of 3'],
+  ['batch_norm(decay_mult: [1, 0, 0])', 'decay_mult of batch_norm is a number or a list of up to 2, not a list of 3'],
+  ['prelu(lr_mult: [1, 2])', 'lr_mult of prelu is a number, not a list of 2'],
+  ['fc(8, lr_mult: [])', 'lr_mult of fc is a number or a list of up to 2, not an empty list'],
+])('%s: more factors than parameters are refused', (call, message) => {
+  expect(told(net(`s = x -> fc(8) -> ${call} -> fc(3)\nloss = softmax_loss(s, t)`))).toEqual([
+    expect.stringContaining(`error argument/kind ${message}`),
+  ])
+})
+test.each(['fc(8, lr_mult: 0)', 'fc(8, bias: false, lr_mult: [1, 2])', 'prelu(lr_mult: [2])'])('%s is not', (call) => {
+  expect(told(net(`s = x -> fc(8) -> ${call} -> fc(3)\nloss = softmax_loss(s, t)`))).toEqual([])
+})
