@@ -1,6 +1,6 @@
 import { freeAxes, isLeaf } from '../ir/analysis.ts'
-import { children, type Expression, LOWEST, type Reduction, walk } from '../ir/expression.ts'
-import { type Axis, type Index, index, plus, times } from '../ir/affine.ts'
+import { children, type Expression, type Load, LOWEST, type Reduction, walk } from '../ir/expression.ts'
+import { type Axis, type Index, index, linearIndex, plus, times } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Tensor } from '../ir/tensor.ts'
 import type { KernelBuilder } from './builder.ts'
@@ -11,7 +11,7 @@ import { float, isZero } from './operands.ts'
 import type { PointPart } from './point-part.ts'
 import type { Point } from './point.ts'
 import { range } from './range.ts'
-import { type LoopTiling, onePointEach, type ReductionStep, take } from './reduction-loops.ts'
+import { type LoopTiling, onePointEach, type ReductionStep, type SlidingSums, take } from './reduction-loops.ts'
 import * as statements from './statements.ts'
 
 /** A reduction that is being computed for all points of a tile. */
@@ -32,6 +32,8 @@ export interface Accumulation {
   readonly across: Axis | undefined
 }
 
+type Slides = NonNullable<ReturnType<SlidingSums['get']>>
+
 interface FactorValues {
   readonly part: Expression
   readonly representatives: readonly Point[]
@@ -41,6 +43,9 @@ interface FactorValues {
 
 /** Accumulators, copies included: with more sums, additions that wait for each other have others between them. */
 const MOST_COPIES = 8
+
+/** More than any two places of a tile lie apart. */
+const FAR = 2 ** 32
 
 /** The value that each accumulator, by its name, is to be set to. */
 export type Updates = Map<string, Operand>
@@ -183,18 +188,59 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
       const accumulator = accumulators[copy + g]!
       const [a, b] = factors.map(({ of }, f) => this.assemble(members.map((_, lane) => values[f]![of[next + lane]!]!)))
       next += members.length
+      if (b !== undefined) return this.addProduct(accumulator, a!, b, updates)
       // What is added is zero: nothing to write.
-      if (e.combine === 'sum' && (isZero(a!) || (b !== undefined && isZero(b)))) return
+      if (e.combine === 'sum' && isZero(a!)) return
       const { name } = accumulator as { name: string }
       const before = updates.get(name) ?? accumulator
-      const lanes = lanesOf(accumulator)
-      updates.set(
-        name,
-        b !== undefined
-          ? operands.operation('fma', [a!, b, before], 'f32', lanes)
-          : operands.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanes),
-      )
+      updates.set(name, operands.operation(e.combine === 'sum' ? 'add' : 'max', [before, a!], 'f32', lanesOf(accumulator)))
     })
+  }
+
+  /** Adds a product to a sum; nothing where it is zero. */
+  private addProduct(accumulator: Operand, a: Operand, b: Operand, updates: Updates): void {
+    if (isZero(a) || isZero(b)) return
+    const { name } = accumulator as { name: string }
+    updates.set(name, operands.operation('fma', [a, b, updates.get(name) ?? accumulator], 'f32', lanesOf(accumulator)))
+  }
+
+  /**
+   * Adds the steps of windows that slide over a map, column of the window by column and row of the map by row: vectors that the points of a tile share are
+   * loaded once, and let go before the next ones. Every sum is taken in this order, whatever the tile is.
+   */
+  protected accumulateRows(
+    { e, groups, accumulators, factors }: Accumulation,
+    steps: readonly ReductionStep[],
+    { map, column }: Slides,
+  ): void {
+    const { tensor, at } = walk(factors[map === 'a' ? 0 : 1]!.part).find((node) =>
+      node.kind === 'load' && e.axes.some((a) => freeAxes(node).has(a))
+    ) as Load
+    const form = linearIndex(tensor, at)
+    const rows = new Map<string, { readonly order: number; readonly added: { readonly point: Point; readonly g: number }[] }>()
+    for (const step of steps) {
+      const turn = column ? step.at.find(([a]) => a === column)![1].constant : 0
+      groups.forEach(([given], g) => {
+        const point = take(given!, step)
+        const lanes = this.lanesOfIndex(form, point)!
+        const neighbours = given!.lanes ? given!.get(given!.lanes.axis)!.constant * lanes.step : 0
+        const place = lanes.first.constant - neighbours
+        const key = `${turn} ${lanes.first.termsKey} ${place}`
+        const row = rows.get(key) ?? { order: turn * FAR + place, added: [] }
+        rows.set(key, row)
+        row.added.push({ point, g })
+      })
+    }
+    for (const { added } of [...rows.values()].sort((a, b) => a.order - b.order)) {
+      this.builder.step(() =>
+        this.withUpdates((updates) => {
+          for (const { point, g } of added) {
+            const [a, b] = factors.map(({ part }) => this.value(part, point))
+            this.addProduct(accumulators[g]!, a!, b!, updates)
+          }
+        })
+      )
+    }
   }
 
   private accumulateArgmax(e: Reduction, point: Point, most: Operand, at: Operand): void {

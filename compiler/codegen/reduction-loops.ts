@@ -1,4 +1,5 @@
 import { invariant } from '../invariant.ts'
+import type { Reduction } from '../ir/expression.ts'
 import { type Axis, type Index, index, plus, times } from '../ir/affine.ts'
 import type { KernelBuilder } from './builder.ts'
 import { range } from './range.ts'
@@ -30,7 +31,12 @@ export interface LoopTiling {
   readonly across?: Axis
   /** Reduced axes: steps in a row for one round of the loop (the whole extent: no loop is left). */
   readonly unroll: ReadonlyMap<Axis, number>
+  /** Sums of products over windows that slide over a map: windows of the tile's points share what they load. */
+  readonly slides?: SlidingSums | undefined
 }
+
+/** For each sum the factor that is the map, and the reduced axis that counts the columns of a window, if there are several. */
+export type SlidingSums = ReadonlyMap<Reduction, { readonly map: 'a' | 'b'; readonly column: Axis | undefined }>
 
 /** Invocations that compute one reduction together: each takes every `size`-th step, then all learn the total. */
 export interface CooperativeGroup {

@@ -1,9 +1,9 @@
-import type { Equation, FusedProducer } from '../../ir/equation.ts'
+import type { Equation } from '../../ir/equation.ts'
 import { contractionNest } from './contraction-nest.ts'
-import { type LoopNest, pointStage } from './loop-nest.ts'
+import { withFusedProducer } from './fused-producer.ts'
+import type { LoopNest } from './loop-nest.ts'
 import { phasesNest } from './phases-nest.ts'
 import { pointwiseNest } from './pointwise.ts'
-import { flattenAxes, overAxes } from '../../ir/reshape.ts'
 import { type CpuSchedule, fits } from './schedule.ts'
 import { simplify } from './simplify.ts'
 import { winogradNest } from './winograd/forward.ts'
@@ -24,17 +24,4 @@ export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
     : schedule.algorithm === 'winograd' ? winogradNest(contractionOf(), schedule)
     : weightGradientNest(contractionOf(), schedule)
   return e.fusedProducer ? withFusedProducer(e, e.fusedProducer, nest) : nest
-}
-
-/** A task computes the whole of its image first: what it then loads is in the cache. */
-function withFusedProducer({ fusedProducer: _, ...plain }: Equation, { axes, store }: FusedProducer, nest: LoopNest): LoopNest {
-  const [image] = nest.grid
-  fits(image?.extent === 'n', 'tasks do not begin with the image')
-  const [own, ...others] = axes
-  const made = overAxes({ ...plain, axes, stores: [store], sides: [] }, new Map([[own!, image]]), [image, ...others])
-  return {
-    ...nest,
-    stages: [{ ...pointStage(flattenAxes(made), [image]), invariantOver: [image] }, ...nest.stages],
-    summary: `makes ${store.tensor.name} first; ${nest.summary}`,
-  }
 }

@@ -8,6 +8,7 @@ import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { applySchedule } from './apply-schedule.ts'
 import { chooseFilterGradient } from './filter-gradient.ts'
 import { rankContractions } from './contraction.ts'
+import { chooseDepthwise } from './depthwise.ts'
 import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
 import { chooseInnerProduct } from './inner-product.ts'
 import { prepackTransposed } from './prepack-transposed.ts'
@@ -177,5 +178,5 @@ function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
   if (equation.prepacked?.form === 'transposed') return rankContractions(contraction, 1)[0]!
   const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
   return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? chooseDepthwiseGradient(contraction) ??
-    chooseFilterGradient(contraction) ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
+    chooseFilterGradient(contraction) ?? chooseDepthwise(contraction) ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
 }

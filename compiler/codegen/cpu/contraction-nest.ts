@@ -9,6 +9,7 @@ import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needs
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile, mostAccumulators } from './micro-tile.ts'
+import { slidesOf } from './depthwise.ts'
 import { interiorOf } from './pack-interior.ts'
 import { apart, inBlocks, inPanels, packFactor, type PackedFactor } from './packing.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
@@ -33,6 +34,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
     equation,
     loops: loopsOf(equation, task, tile),
     unroll,
+    slides: slidesOf(given, sum, tile, unroll),
     ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
   }
   const own = packed.filter(({ isPrepared }) => !isPrepared)

@@ -143,7 +143,10 @@ export const largestLoad = (f: Expression): number =>
   Math.max(...walk(f).map((node) => (node.kind === 'load' ? elementsPerSample(node.tensor.shape) : 1)))
 
 /** Which axes count tasks, outermost first, and how many points of those that are cut a task has. */
-function chooseTasks(c: Contraction, tile: MicroTile): { readonly tasks: readonly Axis[]; readonly blocks: ReadonlyMap<Axis, number> } {
+export function chooseTasks(
+  c: Contraction,
+  tile: MicroTile,
+): { readonly tasks: readonly Axis[]; readonly blocks: ReadonlyMap<Axis, number> } {
   const { equation: e, main } = c
   const [vectors, others] = [main.body[tile.vectorFactor], main.body[otherFactor(tile.vectorFactor)]]
   const [inVectors, inOthers] = [freeAxes(vectors), freeAxes(others)]

@@ -1,6 +1,7 @@
 import type { Tensor } from '../../ir/tensor.ts'
 import type { Axis, Index } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
+import type { LoopTiling } from '../reduction-loops.ts'
 
 /**
  * What a thread does for an equation: it takes tasks, in any order; a task runs stages one after the other; a stage is a nest of
@@ -46,6 +47,8 @@ export interface Stage {
   readonly vectorReduction?: Axis
   /** Memory through which sums that are computed in pairs of vectors become single ones: see `separatePairs`. */
   readonly pairMemory?: Tensor
+  /** A sum over windows that slide over a map: see `LoopTiling`. */
+  readonly slides?: LoopTiling['slides']
   /** Reduced axes: steps that are unrolled (vectors of four, along `vectorReduction`). */
   readonly unroll: ReadonlyMap<Axis, number>
   /**

@@ -175,12 +175,12 @@ class LoopNestLowering {
   }
 
   private write(stage: Stage, outer: readonly Point[]): void {
-    const { equation, vectorReduction, unroll } = stage
+    const { equation, vectorReduction, unroll, slides } = stage
     // What reads its own result would take points that are computed twice for new ones.
     const exact = isInPlace(equation, this.bufferOf)
     const values = new ReductionEmitter(
       equation,
-      { tile: new Map(), unroll, ...(vectorReduction && { across: vectorReduction }) },
+      { tile: new Map(), unroll, slides, ...(vectorReduction && { across: vectorReduction }) },
       this.builder,
       this.slots,
       {

@@ -8,11 +8,12 @@ import { replaceNode, substitute } from '../../ir/rewrite.ts'
 import { batchReduction, isTransposed, largestLoad, mainOf, needsPacking, tileSchedule } from './contraction.ts'
 import { describe, keptFrom, loopsOf, type Packed, packStage, tileOf, zeroedOf, zeroStage } from './contraction-nest.ts'
 import { CPU, pointsOf } from './cost-model.ts'
+import { joinPhases, type PhaseToJoin, tilesOfJoined } from './joined-phases.ts'
 import { type LoopNest, type Stage, vectorLoops } from './loop-nest.ts'
-import { type MicroTile, rankTiles } from './micro-tile.ts'
+import { rankTiles } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
 import { epilogueStages, fillStage, hasEpilogue, mayFill } from './phases-epilogue.ts'
-import { type Phase, phasesOf, shareFactor, stridesOf } from './phases.ts'
+import { phasesOf, shareFactor, stridesOf } from './phases.ts'
 import { type AxisFinder, AxisNames, type ContractionTile, type FactorName, fits, otherFactor, type PhasesSchedule } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 import { statisticsStage } from './statistics-stage.ts'
@@ -32,14 +33,15 @@ export function choosePhases(c: Contraction): PhasesSchedule | undefined {
   const packable = new Set<FactorName>(packsInput ? [input] : [])
   const tiles: (ContractionTile | null)[] = []
   let kept = 0
-  for (const phase of phases) {
+  const joined = tilesOfJoined(phases, strides, packsInput)
+  for (const [i, phase] of phases.entries()) {
     if (!phase.main) {
       tiles.push(null)
       continue
     }
     const contraction = { equation: phase.equation, main: phase.main }
     // The input is packed for all phases, so in the order of memory.
-    const tile = rankTiles(contraction, packable, 8, true).find((t) => !t.transposed || t.vectorFactor !== input)
+    const tile = joined?.[i] ?? rankTiles(contraction, packable, 8, true).find((t) => !t.transposed || t.vectorFactor !== input)
     if (!tile) return undefined
     if (tile.transposed) kept += largestLoad(phase.main.body[tile.vectorFactor])
     const back = new Map([...phase.axes].map(([whole, own]) => [own, whole]))
@@ -101,16 +103,14 @@ const isMap = (axes: readonly Axis[], a: Axis): boolean => axes.indexOf(a) >= ax
 
 interface PhasesPlan {
   readonly task: TaskGrid
+  readonly strided: readonly Axis[]
   /** Whether phases store bare sums: see `hasEpilogue`. */
   readonly epilogue: boolean
   readonly pack: Packed | undefined
   readonly phases: readonly PlannedPhase[]
 }
 
-interface PlannedPhase {
-  readonly equation: Phase['equation']
-  readonly tile?: MicroTile
-  readonly unroll: ReadonlyMap<Axis, number>
+interface PlannedPhase extends PhaseToJoin {
   readonly packed: readonly Packed[]
 }
 
@@ -137,7 +137,7 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
     const given = schedule.tiles[i]!
     fits(!given === !phase.main, 'a phase has a tile where it has a sum')
     if (!given || !phase.main) {
-      planned.push({ equation: phase.equation, unroll: new Map(), packed: [] })
+      planned.push({ phase, equation: phase.equation, unroll: new Map(), packed: [] })
       continue
     }
     const finder: AxisFinder = {
@@ -167,9 +167,9 @@ function planPhases(c: Contraction, schedule: PhasesSchedule): PhasesPlan | unde
       ...phase.equation,
       stores: phase.equation.stores.map((s) => ({ ...s, value: epilogue ? sum : replaceNode(s.value, phase.main!, sum) })),
     }
-    planned.push({ equation, tile, unroll: new Map(finder.findSizes(given.unroll)), packed })
+    planned.push({ phase, equation, tile, unroll: new Map(finder.findSizes(given.unroll)), packed })
   }
-  return { task, epilogue, pack: made && { ...made, of: shared.whole, transposed: false }, phases: planned }
+  return { task, strided: [...strides.keys()], epilogue, pack: made && { ...made, of: shared.whole, transposed: false }, phases: planned }
 }
 
 /** The loop nest of a schedule: the input is packed once, then phase after phase is multiplied. Throws ScheduleMismatch. */
@@ -187,7 +187,7 @@ export function phasesNest(c: Contraction, schedule: PhasesSchedule): LoopNest {
     stages: [
       ...packs.map((p) => ({ ...packStage(p, fixed), ...keptFrom(p.of, task) })),
       ...(isFilled ? [epilogue ? zeroStage(task.equation, task.grid) : fillStage(task)] : []),
-      ...phases.filter((p) => p.tile || !isFilled).map((p) => phaseStage(p, task)),
+      ...phaseStages(phases.filter((p) => p.tile || !isFilled), plan.strided, task),
       ...(epilogue ? epilogueStages(task) : c.equation.sides.map((side) => statisticsStage(side, task.equation, task))),
     ],
     scratch,
@@ -196,6 +196,17 @@ export function phasesNest(c: Contraction, schedule: PhasesSchedule): LoopNest {
       scratch.length > 0 ? `; prepares ${scratch.map((t) => t.shape.join('x')).join(' and ')}` : ''
     }`,
   }
+}
+
+/** A stage for each phase, or for two of neighbouring columns. */
+function phaseStages(phases: readonly PlannedPhase[], strided: readonly Axis[], task: TaskGrid): Stage[] {
+  const stages: Stage[] = []
+  for (let i = 0; i < phases.length; i++) {
+    const joined = joinPhases(phases.slice(i, i + 2), strided, task)
+    stages.push(joined ?? phaseStage(phases[i]!, task))
+    if (joined) i++
+  }
+  return stages
 }
 
 function phaseStage({ equation, tile, unroll }: PlannedPhase, task: TaskGrid): Stage {

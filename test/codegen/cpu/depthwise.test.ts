@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import type { Device } from '../../../bundle/device.ts'
+import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
+import type { LoopNest, Stage } from '../../../compiler/codegen/cpu/loop-nest.ts'
+import type { ContractionSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
+import { compile, interpreter } from '../../../compiler/index.ts'
+import { open, wasm } from '../../../runtime/index.ts'
+import { normals } from '../../support/random-net.ts'
+import { equationsOf } from './run-loop-nest.ts'
+
+/** A convolution of which each group has maps of its own, normalized in front of it and behind it: what is cut off keeps gradients of gamma from being 0. */
+const net = (map: readonly [number, number], conv: string, channels = 8): string => `
+net d {
+  input x: f32[3, ${map.join(', ')}]
+  y = x -> conv(${channels}, 1, bias: false) -> batch_norm -> clip(0, 1) as before -> conv(${conv}, bias: false) as own -> batch_norm -> relu -> conv(4, 1)
+  loss = sum(mul(y, y))
+}`
+
+const kernel = (text: string, name: RegExp): { readonly schedule: ContractionSchedule; readonly nest: LoopNest } => {
+  const [, e] = [...equationsOf(text, ['gradients'])].find(([key]) => name.test(key))!
+  const scheduler = new CpuScheduler()
+  return { schedule: scheduler.scheduleOf(e) as ContractionSchedule, nest: scheduler.nestOf(e) }
+}
+const slides = (nest: LoopNest): boolean => nest.stages.some((stage) => 'slides' in stage && stage.slides !== undefined)
+
+test.each([[32, 32], [17, 21]] as const)(
+  'a map of %i x %i is packed by the stage that makes it, a channel a task, and windows share what they load',
+  (...map) => {
+    const { schedule, nest } = kernel(net(map, '8, 3, pad: 1, groups: 8'), /\+own$/)
+    expect(schedule.packed).toHaveLength(1)
+    expect(slides(nest)).toBe(true)
+    const [first] = nest.stages as readonly [Stage]
+    expect(nest.grid).toHaveLength(2)
+    expect(first.invariantOver).toEqual(nest.grid)
+    expect(first.equation.stores.map((s) => s.tensor.name)).toEqual(['before', nest.scratch[0]!.name])
+  },
+)
+
+test('small maps are masked: the masks of whole rows are known', () => {
+  const { schedule, nest } = kernel(net([14, 14], '8, 3, pad: 1, groups: 8'), /\+own$/)
+  expect(schedule.packed).toEqual([])
+  expect(slides(nest)).toBe(true)
+})
+
+test('two phases of a stride of 2 are one stage, unless one has more columns', () => {
+  const sumsOf = (columns: number): number[] =>
+    kernel(net([16, columns], '8, 3, stride: 2, pad: 1, groups: 8'), /^own\.dx/).nest.stages
+      .flatMap((stage) => ('slides' in stage ? [stage.equation.stores.length] : []))
+  expect(sumsOf(32)).toEqual([2, 2])
+  expect(sumsOf(33)).not.toContain(2)
+})
+
+test('sums over several channels, and windows too large to be written out, are taken step by step', () => {
+  expect(slides(kernel(net([16, 16], '8, 3, pad: 1, groups: 4'), /\+own$/).nest)).toBe(false)
+  expect(slides(kernel(net([16, 16], '8, 11, pad: 5, groups: 8'), /\+own$/).nest)).toBe(false)
+})
+
+const gradients = async (text: string, device: Device, elements: number): Promise<ReadonlyMap<string, Float32Array>> => {
+  const opened = await open(compile(text, { targets: ['wasm'], programs: ['gradients'] }), { device, batch: 3, seed: 3 })
+  const { loss, grads } = await opened.step({ x: normals(3 * elements, 5) }, { update: false })
+  opened.close()
+  device.close()
+  return new Map([['loss', Float32Array.of(loss)], ...Object.entries(grads)] as [string, Float32Array][])
+}
+
+describe.each(
+  [
+    [[17, 21], '8, 3, pad: 1, groups: 8'],
+    [[32, 16], '8, 5, pad: 2, groups: 8'],
+    [[9, 13], '8, 7, pad: 3, groups: 8'],
+    [[20, 28], '8, 3, pad: [0, 2, 1, 3], groups: 8'],
+    [[16, 16], '8, 3, pad: 2, dilation: 2, groups: 8'],
+    [[16, 32], '8, 3, stride: 2, pad: 1, groups: 8'],
+    [[18, 20], '8, 5, stride: 2, pad: 2, groups: 8'],
+    [[16, 33], '8, 3, stride: 2, pad: 1, groups: 8'],
+    [[20, 24], '8, 3, stride: [1, 2], pad: 1, groups: 8'],
+    [[21, 24], '8, 4, stride: 3, pad: 2, groups: 8'],
+    [[16, 16], '24, 3, pad: 1, groups: 8'],
+    [[16, 20], '8, 3, pad: 1, groups: 4'],
+    [[8, 8], '8, [1, 3], pad: [0, 1], groups: 8'],
+  ] as const,
+)('the gradients of maps of %j behind conv(%s)', (map, conv) => {
+  test('are those of the reference, the same bits by any number of threads', async () => {
+    const text = net(map, conv)
+    const elements = 3 * map[0] * map[1]
+    const [want, one, two] = [
+      await gradients(text, interpreter(), elements),
+      await gradients(text, await wasm({ threads: 1 }), elements),
+      await gradients(text, await wasm({ threads: 2 }), elements),
+    ]
+    expect(two).toEqual(one)
+    const largest = Math.max(...[...want.values()].map((values) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0)))
+    for (const [name, values] of want) {
+      const scale = values.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-3 * largest)
+      const worst = values.reduce((most, v, i) => Math.max(most, Math.abs(v - one.get(name)![i]!)), 0)
+      expect(worst / scale, name).toBeLessThan(1e-4)
+    }
+  })
+})
