@@ -20,9 +20,8 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
   const map = main.axes.filter((a) => a !== batch)
   if (!batch || !mayPack(c) || e.sides.length > 0 || map.length === 0 || map.some((a) => typeof a.extent !== 'number')) return undefined
   const pixels = pointsOf(map)
-  if (pixels > (map.length === 1 ? MOST_FLAT_PIXELS : MOST_PIXELS)) return undefined
   const roles = rolesOf(c)
-  if (!roles) return undefined
+  if (!roles || pixels > (roles.isPoint ? MOST_FLAT_PIXELS : MOST_PIXELS)) return undefined
   const { gradients, out, input, leading } = roles
   const names = new AxisNames(e)
   const chunks = typeof batch.extent === 'object' ? batch.extent.chunks : 1
@@ -68,7 +67,7 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
 const INPUTS = 4
 const LEAST_INPUTS = 8
 /**
- * Pixels of a map up to which a sum has too few terms in one image, of a map that is one axis (filters of 1 x 1) and of others; terms of a block of images
+ * Pixels of a map up to which a sum has too few terms in one image, of filters of 1 x 1 and of others; terms of a block of images
  * that are enough. Measured with filters of 1 x 1, 128 to 512 channels, batches of 4, 16 and 64: image by image maps of 5 x 5 to 8 x 8 run at 37 to 50
  * GFLOP/s, in blocks at 12 to 45, the less the fewer images a chunk of the batch has; 3 x 3 at 25 and 35, 4 x 4 at either.
  */
@@ -85,6 +84,8 @@ interface Roles {
   readonly gradients: FactorName
   readonly out: Axis
   readonly input: Axis
+  /** The filter has one element. */
+  readonly isPoint: boolean
   /** Groups, chunks of the batch: what both factors change with. */
   readonly leading: readonly Axis[]
 }
@@ -96,7 +97,13 @@ function rolesOf({ equation: e, main: { body } }: Contraction): Roles | undefine
     const others = e.axes.filter((a) => inInputs.has(a) && !inGradients.has(a))
     const [out, input] = [own[0], others[0]]
     if (own.length !== 1 || !out || !input || !has(out, 2 * CPU.lanes) || !has(input, INPUTS)) continue
-    return { gradients, out, input, leading: e.axes.filter((a) => inGradients.has(a) && inInputs.has(a)) }
+    return {
+      gradients,
+      out,
+      input,
+      isPoint: others.every((a) => a === input || a.extent === 1),
+      leading: e.axes.filter((a) => inGradients.has(a) && inInputs.has(a)),
+    }
   }
   return undefined
 }

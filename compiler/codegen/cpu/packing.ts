@@ -1,7 +1,7 @@
 import { freeAxes, strideOf } from '../../ir/analysis.ts'
 import { type Shape, tensor, type Tensor } from '../../ir/tensor.ts'
-import { children, type Expression, load } from '../../ir/expression.ts'
-import { mapIndices } from '../../ir/rewrite.ts'
+import { children, type Expression, load, walk } from '../../ir/expression.ts'
+import { mapIndices, substitute } from '../../ir/rewrite.ts'
 import { type Axis, axis, axesOf, combine, divide, type Index, type IndexLike, minus, plus, remainder, times } from '../../ir/affine.ts'
 import { type Equation, equation, store } from '../../ir/equation.ts'
 import { overAxes } from '../../ir/reshape.ts'
@@ -35,11 +35,12 @@ interface Dimension {
  */
 export function packFactor(
   name: string,
-  factor: Expression,
+  given: Expression,
   fixed: ReadonlySet<Axis>,
   lanes: Axis,
   innermost?: Axis,
 ): PackedFactor | undefined {
+  const factor = withoutIdleAxes(given, new Set([...fixed, lanes, ...(innermost ? [innermost] : [])]))
   const found = dimensionsOf(factor, fixed)
   const isInner = (d: Dimension): boolean => innermost !== undefined && d.axes.includes(innermost)
   const dimensions = found && [...found.filter((d) => !isInner(d)), ...found.filter(isInner)]
@@ -86,6 +87,26 @@ export function packFactor(
   const moved = moveAxes(factor, map)
   const pack = equation(name, [], [...fixedOf(factor, fixed), ...packAxes], [store(into, packAt, moved)])
   return { equation: pack, into, value: load(into, ...readAt) as PackedFactor['value'], along: fastest ?? packAxes.at(-1)! }
+}
+
+/**
+ * A factor without axes of one point that stand beside a stride: a window of 1 x 1 that moves by two sees every second element, and the others, which a
+ * window's own axis would move to, are not packed.
+ */
+function withoutIdleAxes(f: Expression, kept: ReadonlySet<Axis>): Expression {
+  const idle = new Map<Axis, IndexLike>()
+  for (const node of walk(f)) {
+    if (node.kind !== 'load') continue
+    for (const { terms } of node.at) {
+      const moving = terms.flatMap((
+        { atom, coefficient },
+      ) => (atom.kind === 'axis' && !kept.has(atom.axis) ? [{ a: atom.axis, coefficient }] : []))
+      const own = terms.flatMap(({ atom, coefficient }) => (atom.kind === 'axis' ? [coefficient] : []))
+      if (!own.some((coefficient) => Math.abs(coefficient) > 1)) continue
+      for (const { a } of moving) if (a.extent === 1) idle.set(a, 0)
+    }
+  }
+  return idle.size > 0 ? substitute(f, idle) : f
 }
 
 /**

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { CpuScheduler } from '../../../compiler/codegen/cpu/choose.ts'
 import { applySchedule } from '../../../compiler/codegen/cpu/apply-schedule.ts'
-import { ScheduleMismatch, type WinogradGradientSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
+import { type ContractionSchedule, ScheduleMismatch, type WinogradGradientSchedule } from '../../../compiler/codegen/cpu/schedule.ts'
 import type { Equation } from '../../../compiler/ir/equation.ts'
 import { compare } from './compare.ts'
 import { equationsOf } from './run-loop-nest.ts'
@@ -60,4 +60,18 @@ test.each([
   ['the same on a small map', '8, 5, 5', 'conv(8, 3, pad: 1)'],
 ])('direct sums: %s', (_, input, layer) => {
   expect(scheduler.scheduleOf(gradientOf(input, layer))).toMatchObject({ algorithm: 'contraction' })
+})
+
+test.each([
+  ['16, 32, 32', 'conv(32, 1, stride: 2)', '16x16x16'],
+  ['32, 15, 15', 'conv(64, 1, stride: 2)', '8x8x32'],
+  ['16, 17, 21', 'conv(32, 1, stride: 3)', '6x7x16'],
+  ['16, 32, 9', 'conv(32, [3, 1], stride: 2, pad: [1, 0])', '16x33x5'],
+])('windows of one point that move by a stride pack what they see, image by image: %s, %s', (input, layer, packed) => {
+  const e = gradientOf(input, layer, 'train { batch 8 solver sgd(lr: 0.1) }')
+  const schedule = scheduler.scheduleOf(e) as ContractionSchedule
+  expect(schedule).toMatchObject({ algorithm: 'contraction', packed: expect.any(Array) })
+  expect(schedule.batchBlock).toBeUndefined()
+  expect(applySchedule(e, schedule).summary).toContain(packed)
+  compare(`${input} ${layer}`, e, schedule)
 })
