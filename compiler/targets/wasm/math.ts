@@ -206,10 +206,21 @@ export type MathName = (typeof MATH)[number]
 /** The functions, the first of which will have the index `first`. `users`: what calls them; a function that none of these calls is empty. */
 export function mathFunctions(first: number, users?: readonly WasmFunction[]): WasmFunction[] {
   return MATH.map((name, i) => {
-    const fn = name === 'random' ? random() : called(name)
+    const fn = functionOf(name)
     return !users || users.some(({ code }) => code.calls.has(first + i)) ? fn
       : { type: fn.type, locals: [], code: new Code().op('unreachable') }
   })
+}
+
+/** The same in every module, and nobody changes them: a net has a module for each group of programs. */
+const known = new Map<MathName, WasmFunction>()
+
+function functionOf(name: MathName): WasmFunction {
+  const before = known.get(name)
+  if (before) return before
+  const made = name === 'random' ? random() : called(name)
+  known.set(name, made)
+  return made
 }
 
 function called(name: WrittenOut): WasmFunction {
