@@ -2,7 +2,7 @@ import { axis, type Axis, index, type Index, type IndexLike, substitute } from '
 import type { Equation, SideReduction, Store } from './equation.ts'
 import type { Expression } from './expression.ts'
 import { canonicalText, shareText } from './fingerprint.ts'
-import { onceByNode } from './once-by-node.ts'
+import { onceLately } from './once-by-node.ts'
 import { bottomUp } from './rewrite.ts'
 import type { Tensor } from './tensor.ts'
 import { loadAt, reductionOf, withIndices } from './expression-node.ts'
@@ -12,7 +12,7 @@ import { loadAt, reductionOf, withIndices } from './expression-node.ts'
  * were made, and an equation may have axes of several nodes: which of these was made first depends on what was compiled before. So what is found of an
  * equation by its `canonicalText` (a schedule, a kernel) is found of this one.
  */
-export const inOrder = onceByNode((e: Equation): Equation => (isInOrder(canonicalText(e, false).axes) ? e : renewed(e, (t) => t)))
+export const inOrder = onceLately((e: Equation): Equation => (isInOrder(canonicalText(e, false).axes) ? e : renewed(e, (t) => t)))
 
 const isInOrder = (axes: readonly Axis[]): boolean => axes.every(({ id }, i) => i === 0 || axes[i - 1]!.id < id)
 

@@ -52,18 +52,12 @@ export class CpuScheduler {
   })
   /** What is joined to kernels against passes of its own: see `pricer`. */
   readonly price: ReturnType<typeof pricer>
-  /** Loop nests that were priced, for whoever generates their kernels. */
-  private readonly priced = new WeakMap<Equation, LoopNest>()
   private readonly limits: ScheduleLimits
 
   constructor(limits: ScheduleLimits = {}) {
     this.limits = limits
     this.scheduleOf = onceByShape((e) => chooseSchedule(e, limits))
-    this.price = pricer(this.scheduleOf, (e) => {
-      const nest = applySchedule(e, this.scheduleOf(e))
-      this.priced.set(e, nest)
-      return nest
-    })
+    this.price = pricer(this.scheduleOf, (e) => this.nestOf(e))
     this.rowsOf = onceByShape((e) => {
       const schedule = this.scheduleOf(e)
       if (schedule.algorithm === 'pointwise' || schedule.algorithm === 'winograd-gradient' || !schedule.taskBlock) return undefined
@@ -85,7 +79,7 @@ export class CpuScheduler {
 
   /** The loop nest by the chosen schedule. */
   nestOf(e: Equation): LoopNest {
-    return this.priced.get(e) ?? applySchedule(e, this.scheduleOf(e))
+    return applySchedule(e, this.scheduleOf(e))
   }
 
   /** The chosen schedule first, then others that the model may be wrong about; all gather statistics in the same blocks. */
