@@ -209,7 +209,7 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
    * loaded once, and let go before the next ones. Every sum is taken in this order, whatever the tile is.
    */
   protected accumulateRows(
-    { e, groups, accumulators, factors }: Accumulation,
+    { e, groups, accumulators, factors, across }: Accumulation,
     steps: readonly ReductionStep[],
     { map, column }: Slides,
   ): void {
@@ -217,6 +217,9 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
       node.kind === 'load' && e.axes.some((a) => freeAxes(node).has(a))
     ) as Load
     const form = linearIndex(tensor, at)
+    // Where terms lie in lanes, so does the other factor: what it has for some rows is there for all of these.
+    const other = factors[map === 'a' ? 1 : 0]!.part
+    if (across) { for (const step of steps) this.value(other, take(groups[0]![0]!, step)) }
     const rows = new Map<string, { readonly order: number; readonly added: { readonly point: Point; readonly g: number }[] }>()
     for (const step of steps) {
       const turn = column ? step.at.find(([a]) => a === column)![1].constant : 0

@@ -129,7 +129,8 @@ export class ReductionEmitter extends AccumulatorEmitter {
     if (nested) this.hoistReductions(bodies, points)
     const run = (steps: readonly ReductionStep[]): void => {
       if (nested) this.hoistReductions(bodies, points.flatMap((p) => steps.map((step) => take(p, step))))
-      const slides = jobs.length === 1 ? this.schedule.slides?.get(jobs[0]!.e) : undefined
+      const slides = jobs.length === 1 && steps.every(({ count }) => count === undefined) ? this.schedule.slides?.get(jobs[0]!.e)
+        : undefined
       if (slides) this.accumulateRows(jobs[0]!, steps, slides)
       else if (this.steps && steps.length > 1) {
         for (const step of steps) this.builder.step(() => this.withUpdates((updates) => inside(step, updates)))

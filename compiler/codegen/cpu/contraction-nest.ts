@@ -6,6 +6,7 @@ import { freeAxes, strideOf } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
 import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needsPacking } from './contraction.ts'
+import type { SlidingSums } from '../reduction-loops.ts'
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile, mostAccumulators } from './micro-tile.ts'
@@ -34,7 +35,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
     equation,
     loops: loopsOf(equation, task, tile),
     unroll,
-    slides: slidesOf(given, sum, tile, unroll),
+    slides: outer ? rowsOfGradient(sum, tile, schedule, unroll) : slidesOf(given, sum, tile, unroll),
     ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
   }
   const own = packed.filter(({ isPrepared }) => !isPrepared)
@@ -54,6 +55,18 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
     ...zeroedOf(own, fixed),
     summary: `${describe(tile, scratch, sum.axes)}${own.length < packed.length ? '; weights prepared' : ''}`,
   }
+}
+
+/** How the sum of a filter's gradient is taken: where steps of several rows are written out, elements of the filter share rows of the packed map. */
+function rowsOfGradient(
+  sum: Contraction['main'],
+  tile: MicroTile,
+  { packed }: ContractionSchedule,
+  unroll: ReadonlyMap<Axis, number>,
+): SlidingSums | undefined {
+  const row = sum.axes.find((a) => a !== tile.vectorReduction && (unroll.get(a) ?? 1) > 1)
+  return tile.vectorReduction && row && packed.includes(tile.vectorFactor) ? new Map([[sum, { map: tile.vectorFactor, column: undefined }]])
+    : undefined
 }
 
 /** The register tile, by the roles of its axes. */

@@ -43,10 +43,16 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
       packed,
       registerTile: names.sizes(tileOf(filterRow, filterColumn)),
       vectorReduction: names.of(column),
-      unroll: names.sizes([[column, stepsAtOnce(column)]]),
+      unroll: names.sizes(unrolled(main.axes.find((a) => moveTogether(inputs, filterRow, a)), column)),
     }
   }
   return undefined
+}
+
+/** Steps that are written out: of some rows, where those divide a map, so that what windows of neighbouring rows share is loaded once; else of columns. */
+function unrolled(row: Axis | undefined, column: Axis): [Axis, number][] {
+  const count = row && [4, 3, 2].find((d) => (row.extent as number) % d === 0)
+  return count === undefined ? [[column, stepsAtOnce(column)]] : [[row!, count]]
 }
 
 /**

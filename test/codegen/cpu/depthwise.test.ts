@@ -50,6 +50,16 @@ test('two phases of a stride of 2 are one stage, unless one has more columns', (
   expect(sumsOf(33)).not.toContain(2)
 })
 
+test('elements of a filter share rows of the map in its gradient, where a number of them divides it', () => {
+  const rowsAtOnce = (rows: number): unknown => {
+    const { schedule, nest } = kernel(net([rows, 20], '8, 3, pad: 1, groups: 8'), /^own\.dweight\.partial/)
+    return [slides(nest), Object.entries(schedule.unroll).find(([axis]) => axis.endsWith(':h'))?.[1]]
+  }
+  expect(rowsAtOnce(20)).toEqual([true, 4])
+  expect(rowsAtOnce(18)).toEqual([true, 3])
+  expect(rowsAtOnce(19)).toEqual([false, undefined])
+})
+
 test('sums over several channels, and windows too large to be written out, are taken step by step', () => {
   expect(slides(kernel(net([16, 16], '8, 3, pad: 1, groups: 4'), /\+own$/).nest)).toBe(false)
   expect(slides(kernel(net([16, 16], '8, 11, pad: 5, groups: 8'), /\+own$/).nest)).toBe(false)
