@@ -8,6 +8,7 @@ import type { DefinedBlock, Definitions } from './definitions.ts'
 import { MadeLayers, type SharedWeights } from './made-layers.ts'
 import { filledTemplate, Names, type NameSpace, type OwnName } from './naming.ts'
 import type { Program } from './program.ts'
+import { isIndex, PARTS } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import { NUMBERS, type Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
@@ -156,6 +157,7 @@ export class Expander {
     this.report.error('statement/idle', `nothing is done with ${describe(value)}`, e.span, {
       hint: name?.span.end === e.span.start ?
         `names consist of letters, digits and _: as ${textOf(name.span)}_${textOf(e.span).replace(/\W/g, '')}`
+        : e.kind === 'list' && isIndex(e.span) ? PARTS
         : e.kind === 'unary' && value.kind === 'number' ? `a number is subtracted by a layer: -> sub(${-value.value})`
         : value.kind === 'tensor' ? `a net gives out: output NAME = ${textOf(e.span)}`
         : 'is a name, a sign or a layer missing in front of it?',

@@ -1,4 +1,5 @@
 import type { Parameter, Signature } from './signature.ts'
+import type { Span } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
 import { ARGUMENTS_ELSEWHERE, type Translated, translateArgument } from './translate.ts'
 
@@ -64,6 +65,15 @@ export function nearest(wrong: string, names: Iterable<string>): string | undefi
   const meant = suggest(wrong, names)
   return meant === undefined ? undefined : didYouMean(meant)
 }
+
+/** Whether a '[' stands right behind a value, as an index elsewhere: `x[0:2]`. */
+export const isIndex = ({ source, start }: Pick<Span, 'source' | 'start'>): boolean => /[\w)\]]/.test(source.text.charAt(start - 1))
+
+/** The hint for an index. */
+export const PARTS = 'a part of a tensor is taken by a layer: slice(x, axis, from, to)'
+
+/** The hint for another sign than `->`. */
+export const ARROW = "layers are joined with '->'"
 
 /** Layers that do what an operator does elsewhere. */
 const OPERATORS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['-', 'sub'], ['*', 'mul'], ['/', 'div']])

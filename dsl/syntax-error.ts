@@ -1,7 +1,9 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
+import { ARROW, isIndex, PARTS } from './fix-hints.ts'
 import type { Mistake } from './parse-failure.ts'
 import type { Source, Span } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
+import { KEYS } from './train.ts'
 import * as T from './tokens.ts'
 import type { Token, TokenType } from './tokens.ts'
 import { unitNamed } from './unit.ts'
@@ -76,8 +78,11 @@ function strange(token: Token, source: Source): Diagnostic {
     : image === ';' ? "statements need no ';' at their end"
     : image === "'" || image === '`' ? 'texts stand in double quotes: "folder/name"'
     : image === '#' ? 'comments begin with //'
+    : image === '~' || source.text.startsWith('|>', token.startOffset) ? ARROW
     : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
     : image === '!' ? "write 'not'"
+    : image === '.' && isMethod(token, source) ?
+    `a layer follows behind '->': -> ${/^\w+/.exec(source.text.slice(token.startOffset + 1))![0]}`
     : image === '.' ? 'names stand alone, without that of a module in front: conv(16, 3)'
     : /[“”„‟«»‘’‚]/.test(image) ? 'texts stand in straight double quotes: "folder/name"'
     : /[‐‑‒–—―−]/.test(image) ? "the minus sign of the keyboard is meant: '->', -1"
@@ -85,6 +90,13 @@ function strange(token: Token, source: Source): Diagnostic {
     : undefined
   const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
   return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
+}
+
+/** Whether a '.' joins a layer to a value, as methods are elsewhere: `conv(8, 3).relu()`, `x.relu()`; `nn.relu(x)` names a module. */
+function isMethod({ startOffset }: Token, { text }: Source): boolean {
+  const before = text.slice(Math.max(0, startOffset - 40), startOffset)
+  return /^\w/.test(text.slice(startOffset + 1)) && /[)\]\w]$/.test(before)
+    && !/\b(nn|F|functional|tf|torch|keras|layers|np|jnp|L)$/.test(before)
 }
 
 /** The innermost '{' in front of a place that has no '}'. */
@@ -193,7 +205,19 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
     }`
   if (tokenType === T.Assign && rule === 'body' && rules.some((r) => r === 'if')) return "equality is written '=='"
   if (tokenType === T.Assign && before && isReserved(before)) return `'${before.image}' is a word of the language: choose another name`
-  if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return "layers are joined with '->'"
+  if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return ARROW
+  if (after?.tokenType === T.Above && tokenType === T.Assign) return ARROW
+  if (tokenType === T.Above && before?.tokenType === T.Above) return ARROW
+  if (tokenType === T.Colon && (wanted === T.CloseBracket || rule === 'unary' || rule === 'primary' || rule === 'list')) {
+    const bracket = tokens.slice(0, at).findLast((t) => t.tokenType === T.OpenBracket)
+    if (bracket && isIndex({ source, start: bracket.startOffset })) return PARTS
+  }
+  if (rules.includes('train setting') && rule === 'parentheses') {
+    const open = tokens.slice(0, at).findLastIndex((t) => t.tokenType === T.OpenParen)
+    const name = tokens[open - 1]
+    if (isName(name) && !KEYS.includes(name.image))
+      return `a word in front of ${name.image}(...) says what it is: solver, schedule, augment or data`
+  }
   if (before?.tokenType === T.Arrow && rule === 'call') return "a layer is missing behind '->'"
   if (wanted === T.Identifier && isReserved(token)) return `'${image}' is a word of the language: choose another name`
   if (wanted === T.Assign && (rule === 'assignment' || rule === 'constant') && before) {

@@ -2,7 +2,7 @@ import { type ArgumentContext, bounded } from './argument-values.ts'
 import type { Call, Expression } from './ast.ts'
 import type { ValueRef } from './program.ts'
 import { type Attributes, NUMBERS, type Signature } from './signature.ts'
-import type { Span } from './source.ts'
+import { type Span, textOf } from './source.ts'
 import { countOf } from '../bundle/plain.ts'
 import { describe, type Evaluated } from './values.ts'
 
@@ -25,6 +25,7 @@ export interface Taken {
 /** The tensors that a layer works on: what stands before `->`, then the arguments in front as long as they are tensors. */
 export function takeTensors(signature: Signature, call: Call, fed: Fed | undefined, context: ArgumentContext): Taken {
   const { report, evaluate } = context
+  if (refuseList(signature, call, fed, context)) return { tensors: [], rest: fed ? call.positional : call.positional.slice(1), good: false }
   if (signature.values?.numbers) return takeOperands(signature, call, fed, context)
   const { min, max } = signature.values ?? { min: 1, max: 1 }
   /** Other arguments that may stand by position. */
@@ -81,6 +82,21 @@ export function takeTensors(signature: Signature, call: Call, fed: Fed | undefin
     )
   }
   return { tensors, rest, good }
+}
+
+/** Whether tensors stand in brackets, as in `concat([x, y])`, which then was told. */
+function refuseList(signature: Signature, call: Call, fed: Fed | undefined, context: ArgumentContext): boolean {
+  const [first, ...others] = call.positional
+  const list = first?.kind === 'list' && first.items.some((item) => mayBeTensor(item, context, false)) && !fed ? first : undefined
+  const value = list ? context.evaluate(list) : fed?.value
+  if (value?.kind !== 'list' || value.items.length === 0 || value.items.some(({ kind }) => kind !== 'tensor')) return false
+  const span = list?.span ?? fed!.span
+  const given = [textOf(span).replace(/^\[\s*|,?\s*\]$/g, ''), ...(list ? others : call.positional), ...call.named]
+  const written = given.map((part) => (typeof part === 'string' ? part : textOf(part.span))).join(', ').replace(/\s+/g, ' ')
+  context.report.error('argument/kind', `${signature.name} works on tensors one by one, not on ${describe(value)}`, span, {
+    hint: `write ${signature.name}(${written})`,
+  })
+  return true
 }
 
 /** Tensors and numbers: what stands before `->`, and all arguments by position. */

@@ -8,7 +8,7 @@ import { headOf, textOf } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
 import { describe } from './values.ts'
 
-const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']
+export const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']
 /** The solver's, but may stand as settings of their own, as may all that the solver at hand takes. */
 const SOLVER_KEYS = ['regularize', 'clip_gradients']
 /** Names of settings in other trainers. */
@@ -128,6 +128,12 @@ class Settings {
     const meant = ELSEWHERE.get(text) ?? suggest(text, [...KEYS, ...this.solverKeys])
     const takes = (signatures: readonly Signature[]): string | undefined =>
       signatures.find((s) => s.parameters.some((p) => p.name === text || p.aliases?.includes(text)))?.name
+    const kinds = [['solver', this.vocabulary.solvers], ['schedule', this.vocabulary.schedules], [
+      'augment',
+      this.vocabulary.augmentations,
+    ]] as const
+    const kind = kinds.find(([, signatures]) => signatures.some(({ name }) => name === text))?.[0]
+    if (kind !== undefined) return `what is set stands in front: ${kind} ${text}${values[0]?.kind === 'call' ? '' : '(...)'}`
     if (meant !== undefined) return didYouMean(meant)
     const [solver, schedule] = [takes(this.vocabulary.solvers), takes(this.vocabulary.schedules)]
     if (solver !== undefined) return `${text} belongs to the solver: solver ${solver}(${text}: ${textOf(values[0]!.span)})`

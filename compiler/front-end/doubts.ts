@@ -1,11 +1,14 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Program } from '../../dsl/program.ts'
+import { headOf } from '../../dsl/source.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { producers } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
+import { allOperands } from '../ops/operands.ts'
 import { traitsOf } from '../ops/traits.ts'
+import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/division`, `train/clip`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -16,7 +19,14 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
   return [
     ...graph.nodes.flatMap((
       node,
-    ) => [...appliedTwice(node, makerOf, operators), ...moreScores(program, node, operators), ...largeEps(node, operators)]),
+    ) => [
+      ...appliedTwice(node, makerOf, operators),
+      ...moreScores(program, node, operators),
+      ...largeEps(node, operators),
+      ...divisionByZero(node),
+    ]),
+    ...idleArguments(program, graph),
+    ...clippedAway(program),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
 }
@@ -101,5 +111,30 @@ function largeEps(node: Node, operators: ReadonlyMap<string, Operator>): Diagnos
     message: `${node.op} adds ${eps} to the variance: that is its eps`,
     labels: [{ span: node.span, text: 'here' }],
     hint: eps === input.shape[1] ? `the ${eps} channels are known from what it reads: leave the number out` : 'eps is small, e.g. 1e-5',
+  }]
+}
+
+/** What is divided by a 0 of the text: an infinity or no number, which WGSL leaves open. */
+function divisionByZero(node: Node): Diagnostic[] {
+  const divisor = node.op === 'div' ? allOperands(node)[1] : undefined
+  if (!divisor || !('number' in divisor) || divisor.number !== 0) return []
+  return [{
+    severity: 'warning',
+    code: 'argument/division',
+    message: `${node.name} divides by 0: no result of it is finite`,
+    labels: [{ span: node.span, text: 'here' }],
+    hint: 'divide by another number',
+  }]
+}
+
+/** Gradients that are clipped to nothing. */
+function clippedAway({ train }: Program): Diagnostic[] {
+  if (!train || train.solver.args['clip_gradients'] !== 0) return []
+  return [{
+    severity: 'warning',
+    code: 'train/clip',
+    message: 'clip_gradients is 0: nothing is left of any gradient, so that nothing is learned of the loss',
+    labels: [{ span: headOf(train.span, 'train'), text: 'here' }],
+    hint: 'leave it out for gradients as they are; it is the largest joint norm that they may have',
   }]
 }

@@ -3,7 +3,7 @@ import type { Attributes } from '../../dsl/signature.ts'
 import type { Axis } from '../ir/affine.ts'
 import { type Index, index, type IndexLike, plus, times } from '../ir/affine.ts'
 import { isBatched, type Shape, showShape } from '../ir/tensor.ts'
-import { argumentProblem, axisProblem, batchAxisProblem } from './diagnostics.ts'
+import { argumentProblem, axesThere, axisProblem, batchAxisProblem } from './diagnostics.ts'
 import { fromEnd, numberOf } from './elementwise.ts'
 import type { ShapeQuestion } from './operator.ts'
 
@@ -30,7 +30,7 @@ export function axesProblems(q: ShapeQuestion): Diagnostic[] {
   const missing = written.find((axis) => axis < -shape.length || axis >= shape.length)
   const wrong = (code: string, message: string, hint: string): Diagnostic[] => [argumentProblem(q, 'axes', code, message, hint)]
   if (missing !== undefined)
-    return wrong('axis', `${showShape(shape)} has no axis ${missing}`, `axes count from 0 to ${shape.length - 1}, or from -1 backwards`)
+    return wrong('axis', `${showShape(shape)} has no axis ${missing}`, axesThere(shape))
   if (axes.length === 0) return wrong('axes', `${q.op} of no axis is its input`, 'name axes, e.g. axes: [2, 3], or leave the layer out')
   const twice = axes.find((axis, i) => axes[i + 1] === axis)
   if (twice !== undefined) return wrong('axes', `axis ${twice} is named twice`, 'name each once')

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Value } from '../graph/graph.ts'
-import { showShape } from '../ir/tensor.ts'
+import { type Shape, showShape } from '../ir/tensor.ts'
 import type { ShapeQuestion } from './operator.ts'
 
 /** A shape that does not fit: underlines the call, and shows where each value that takes part was made. */
@@ -56,8 +56,14 @@ export const axisProblem = (q: ShapeQuestion, x: Value): Diagnostic =>
     'axis',
     'axis',
     `${showShape(x.shape)} has no axis ${q.attributes['axis']}`,
-    `axes count from 0 to ${x.shape.length - 1}, or from -1 backwards`,
+    axesThere(x.shape),
   )
+
+/** The hint for an axis that is not there. */
+export const axesThere = (shape: Shape): string =>
+  shape.length === 0 ?
+    'it is one number, of the whole batch where a loss made it; reduce_sum and reduce_mean keep the axes that they do not name'
+    : `axes count from 0 to ${shape.length - 1}, or from -1 backwards`
 
 /** An attribute `axis` that names the batch. */
 export const batchAxisProblem = (q: ShapeQuestion): Diagnostic =>

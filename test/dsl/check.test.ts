@@ -198,3 +198,11 @@ test('very many mistakes do not take very long', () => {
   const found = codes(net(Array.from({ length: 5_000 }, (_, i) => `h${i} = missing${i} -> reluu${i}`).join('\n')))
   expect(found).toHaveLength(10_000)
 })
+
+test.each([
+  ['concat([x, x], axis: 1)', 'concat(x, x, axis: 1)'],
+  ['add([x, x -> relu])', 'add(x, x -> relu)'],
+  ['[x, x] -> concat', 'concat(x, x)'],
+])('tensors in brackets, %s: the hint is without them', (value, written) => {
+  expect(mistakes(net(`output o = ${value}`)).map(({ code, hint }) => [code, hint])).toEqual([['argument/kind', `write ${written}`]])
+})

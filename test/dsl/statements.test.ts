@@ -317,6 +317,7 @@ describe('a statement that is a value', () => {
     ['output o = x -> fc(2) as fc-1', '-1', 'nothing is done with -1', 'names consist of letters, digits and _: as fc_1'],
     ['output o = x -> fc(2) 3', '3', 'nothing is done with 3', expect.stringContaining('missing in front of it?')],
     ['k = 2 k + 1\n output o = x -> fc(k)', 'k + 1', 'nothing is done with 3', expect.stringContaining('missing in front of it?')],
+    ['h = x[0]\n output o = h', '[0]', 'nothing is done with a list of 1', expect.stringContaining('slice(x, axis, from, to)')],
     ['h = x -> relu\n h', 'h', 'nothing is done with a tensor', 'a net gives out: output NAME = h'],
     ['if true { 3 }\n output o = x -> relu', '3', 'nothing is done with 3', expect.stringContaining('missing in front of it?')],
   ])('%s', (body, at, message, hint) => {

@@ -126,6 +126,45 @@ test.each([
     expect.stringContaining(`error argument/kind ${message}`),
   ])
 })
-test.each(['fc(8, lr_mult: 0)', 'fc(8, bias: false, lr_mult: [1, 2])', 'prelu(lr_mult: [2])'])('%s is not', (call) => {
+test.each(['fc(8, lr_mult: 0)', 'prelu(lr_mult: [2])'])('%s is not', (call) => {
   expect(told(net(`s = x -> fc(8) -> ${call} -> fc(3)\nloss = softmax_loss(s, t)`))).toEqual([])
+})
+
+describe('an argument that changes nothing', () => {
+  const of = (layers: string, train = ''): string[] =>
+    told(`${net(`s = x -> fc(5) as a -> ${layers} -> fc(3)\nloss = softmax_loss(s, t)`)}\n${train}`)
+  test.each([
+    ['fc(8, bias: false, bias_init: 1)', 'bias_init of fc_1', 'bias: false leaves the bias out'],
+    ['fc(8, bias: false, lr_mult: [1, 2])', 'the second factor of lr_mult of fc_1', 'bias: false leaves the bias out'],
+    ['scale(bias: false, decay_mult: [1, 0])', 'the second factor of decay_mult of scale_1', 'bias: false leaves the bias out'],
+    ['batch_norm(affine: false, gamma: 2)', 'gamma of batch_norm_1', 'affine: false leaves the gamma out'],
+    ['batch_norm(affine: false, lr_mult: 2)', 'lr_mult of batch_norm_1', 'affine: false leaves nothing to learn'],
+    ['fc(5, weights: a, weight_init: 1)', 'weight_init of fc_1', 'its parameters are those of a'],
+    ['fc(5, weights: a, lr_mult: 2)', 'lr_mult of fc_1', 'its parameters are those of a'],
+    ['prelu as p -> prelu(weights: p, slope: 0.1)', 'slope of prelu_1', 'its parameters are those of p'],
+  ])('%s is warned of', (layers, what, reason) => {
+    expect(of(layers)).toEqual([expect.stringContaining(`warning argument/idle ${what} changes nothing: ${reason}; `)])
+  })
+  test.each([
+    'fc(8, bias: false, weight_init: 1, lr_mult: 2)',
+    'fc(8, lr_mult: [1, 2], bias_init: 1)',
+    'batch_norm(gamma: 2, lr_mult: 0)',
+    'fc(5, lr_mult: [1, 2]) as b -> fc(5, weights: b, lr_mult: [1, 2])',
+  ])('%s is not', (layers) => {
+    expect(of(layers)).toEqual([])
+  })
+  test('nor where a block decides on the bias', () => {
+    expect(of('dense(false)', 'block dense(v, bias) { return v -> fc(4, bias: bias, lr_mult: [1, 2]) }')).toEqual([])
+  })
+  test('a division by 0, and gradients that are clipped to nothing', () => {
+    expect(of('div(0)')).toEqual([expect.stringContaining('warning argument/division div_1 divides by 0')])
+    expect(of('div(2)')).toEqual([])
+    const clip = (most: number): string[] => of('relu', `train { solver sgd(lr: 0.1, clip_gradients: ${most}) batch 4 }`)
+    expect(clip(0)).toEqual([expect.stringContaining('warning train/clip clip_gradients is 0')])
+    expect(clip(1)).toEqual([])
+  })
+})
+
+test.each(['fc(3)', 'concat', 'reduce_sum([1])'])('the sum of all, which has no axes, in front of %s', (layer) => {
+  expect(told(net(`s = x -> sum -> ${layer}\noutput o = s`))[0]).toMatch(/^error argument\/axis \[\] has no axis 1; it is one number/)
 })
