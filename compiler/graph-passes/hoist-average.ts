@@ -24,11 +24,12 @@ export const hoistAverage: GraphPass = {
         if (uses.isOutput(y)) return decline(`${conv.name} in front of it is an output of the net`)
         const others = uses.readersOf(y).filter((reader) => reader !== average)
         if (others.length > 0) return decline(`${conv.name} in front of it is read by ${others.map(({ name }) => name).join(', ')}`)
-        if (conv.parameters['bias'] && traitsOf(operators, average).averages!(average) !== 'whole')
+        const { shares, taps } = traitsOf(operators, average).averages!(average)
+        if (conv.parameters['bias'] && shares !== 'whole')
           return decline(`${conv.name} in front of it has a bias, of which windows at the border take a part`)
         const x = conv.inputs[0]!
         const [{ shape: [n, channels] }, [, outputs, ...map], [, , ...windows]] = [x, y.shape, z.shape] as const
-        if (!isFaster(conv, channels as number, outputs as number, pointsIn(map), pointsIn(windows))) return undefined
+        if (!isFaster(conv, channels as number, outputs as number, pointsIn(map), pointsIn(windows), taps)) return undefined
         const averaged = value(`${conv.name}.average`, [n!, channels!, ...windows], x.madeAt)
         return replace([{ ...average, inputs: [x], outputs: [averaged] }, { ...conv, inputs: [averaged], outputs: [z] }], {
           removed: [conv],
@@ -40,10 +41,13 @@ export const hoistAverage: GraphPass = {
   },
 }
 
-/** Whether products that are saved are more than what is added up of channels that the convolution would have left out. */
-function isFaster(conv: Node, channels: number, outputs: number, points: number, windows: number): boolean {
+/**
+ * Whether products that are saved are more than what is added up of channels that the convolution would have left out: windows that overlap, `taps` points
+ * each, read a point several times. A sum is counted twice: it loads what it adds, where products of a convolution share what they load.
+ */
+function isFaster(conv: Node, channels: number, outputs: number, points: number, windows: number, taps: number): boolean {
   const groups = (conv.attributes['groups'] as number | undefined) ?? 1
-  return windows < points && (points - windows) * outputs * channels / groups > (channels - outputs) * points
+  return windows < points && (points - windows) * outputs * channels / groups > 2 * (channels - outputs) * windows * taps
 }
 
 const pointsIn = (map: readonly unknown[]): number => map.reduce<number>((points, extent) => points * (extent as number), 1)

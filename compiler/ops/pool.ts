@@ -79,8 +79,8 @@ function counted(
   return mul(along(0), along(1))
 }
 
-/** Whether each average's shares come to one: padding counts in none of its windows. */
-function sharesOf({ attributes, inputs: [x], outputs: [y] }: Pick<Node, 'inputs' | 'outputs' | 'attributes'>): 'whole' | 'partial' {
+/** The trait `averages`: shares come to one where padding counts in none of the windows. */
+const averagesOf: NonNullable<OperatorTraits['averages']> = ({ attributes, inputs: [x], outputs: [y] }) => {
   const count = attributes['count'] ?? 'caffe'
   const slides = poolSlides(attributes, x!.shape, y!.shape)
   const isWithin = (d: 0 | 1): boolean => {
@@ -88,7 +88,8 @@ function sharesOf({ attributes, inputs: [x], outputs: [y] }: Pick<Node, 'inputs'
     const last = ((y!.shape[d + 2] as number) - 1) * stride + reach(slides[d])
     return pad === 0 && (last <= (x!.shape[d + 2] as number) || (count === 'caffe' && end === 0 && !isSame(attributes)))
   }
-  return count === 'valid' || (isWithin(0) && isWithin(1)) ? 'whole' : 'partial'
+  const isWhole = count === 'valid' || (isWithin(0) && isWithin(1))
+  return { shares: isWhole ? 'whole' : 'partial', taps: slides[0].kernel * slides[1].kernel }
 }
 
 // ---- gradients ---------------------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ const averageGradient = (node: Node, dy: Value, build: GradientBuilder): Gradien
 // ---- the layers --------------------------------------------------------------------------------------------------------
 
 const POOLING: OperatorTraits = { pooling: true, initSeesThrough: true }
-const AVERAGING: OperatorTraits = { ...POOLING, averages: sharesOf }
+const AVERAGING: OperatorTraits = { ...POOLING, averages: averagesOf }
 
 /** Diagnostics of all: shape/...-rank, shape/...-window, argument/...-pad. x [n, C, H, W], y [n, C, h, w]. */
 const maxPool: Operator = {

@@ -49,9 +49,11 @@ export interface OperatorTraits {
   readonly pooling?: boolean
   /**
    * Each channel of the output is the same linear function of the points of its channel. `whole`: the shares that an output takes of its points come to one,
-   * so that a constant stays what it is; `partial`: not of all outputs.
+   * so that a constant stays what it is; `partial`: not of all outputs. `taps`: of how many points, at most.
    */
-  readonly averages?: (node: Pick<Node, 'inputs' | 'outputs' | 'attributes'>) => 'whole' | 'partial'
+  readonly averages?: (
+    node: Pick<Node, 'inputs' | 'outputs' | 'attributes'>,
+  ) => { readonly shares: 'whole' | 'partial'; readonly taps: number }
   /** Whether a larger or a smaller number of a metric is better. Absent: nobody can tell. */
   readonly betterIs?: 'higher' | 'lower'
   /** The first input holds scores of classes (axis 1), and the second, where it is i32, the labels that they are compared with. */
