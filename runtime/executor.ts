@@ -13,6 +13,7 @@ import { copySlices } from './buffer-slices.ts'
 import { Frozen } from './frozen.ts'
 import { checkInputs, type ReadyInput } from './inputs.ts'
 import { KeptInputs } from './kept-inputs.ts'
+import { LoopEndings } from './loop-endings.ts'
 import { inputsOf } from './needed.ts'
 import type { Inputs } from './net-api.ts'
 import type { NetParts } from './net-parts.ts'
@@ -83,6 +84,7 @@ export class Executor {
   trainingLength: Horizon = {}
   /** A loop of `train` began and has not ended. */
   isTraining = false
+  readonly endings = new LoopEndings()
   readonly #parts: NetParts
   #progress: Progress
   /** Parameters are others than when the net was opened. */

@@ -17,7 +17,17 @@ import type { Updates } from './updates.ts'
  * was restored goes on where it was. At the first loss, gradient or new weight that is not finite it throws NonFiniteError; up to `ahead`
  * updates may have followed by then, none of which wrote such a number. An epoch leaves out what does not fill a batch; each epoch it is others.
  */
-export async function* trainLoop(
+export function trainLoop(
+  executor: Executor,
+  updates: Updates,
+  given: Dataset,
+  options: TrainOptions,
+): AsyncGenerator<TrainEvent, void, undefined> {
+  return executor.endings.heard(alone(executor, updates, given, options))
+}
+
+/** A training that is the only one of its net. */
+async function* alone(
   executor: Executor,
   updates: Updates,
   given: Dataset,
@@ -36,6 +46,7 @@ export async function* trainLoop(
   checkDataset(given)
   if (options.epochs !== undefined && options.steps !== undefined)
     throw new InputError(`train: epochs ${options.epochs} and steps ${options.steps} both say how long it trains: leave out one of them`)
+  if (executor.endings.settled) await executor.endings.settled
   // Two at once would each count the updates of both, and read the wrong samples.
   if (executor.isTraining)
     throw new InputError(

@@ -6,6 +6,7 @@ import type { EvaluateOptions, Evaluation } from '../evaluate-options.ts'
 import type { Bundle, Manifest, Storage, TensorData } from '../../bundle/format.ts'
 import type { TrainingIdentity } from '../../bundle/training-identity.ts'
 import { checkInputs, type InputValues } from '../inputs.ts'
+import { LoopEndings } from '../loop-endings.ts'
 import type { Inputs, Net, Outputs, StepResult, TrainStep } from '../net-api.ts'
 import type { AnyNet } from '../net-spec.ts'
 import { isNamed } from '../../bundle/plain.ts'
@@ -55,6 +56,7 @@ export class RemoteNet implements Net<AnyNet> {
   #classes: NonNullable<NetState['classes']> = {}
   #closed = false
   #next = 1
+  readonly #endings = new LoopEndings()
 
   constructor(parts: RemoteParts) {
     const { opened: { manifest, device, batch, storage, state } } = parts
@@ -130,8 +132,13 @@ export class RemoteNet implements Net<AnyNet> {
     return await this.#ask('freeze', sendable(patterns)) as readonly string[]
   }
 
-  async *train(dataset: Dataset, options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
+  train(dataset: Dataset, options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
+    return this.#endings.heard(this.#train(dataset, options))
+  }
+
+  async *#train(dataset: Dataset, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
     checkDataset(dataset)
+    if (this.#endings.settled) await this.#endings.settled
     const { channel, datasets, listeners } = this.#parts
     const id = this.#next++
     const waiting: TrainEvent[] = []

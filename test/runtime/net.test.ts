@@ -330,6 +330,13 @@ describe('train', () => {
     await left.next()
     await left.return()
     expect(await collect(net.train(data, { steps: 1 }))).toHaveLength(1)
+    // One that was told to end, and has not yet.
+    const [ending, pending] = [net.train(data, { steps: 30 }), net.train(data, { steps: 30, ahead: 0 })]
+    await ending.next()
+    void ending.return()
+    void pending.next()
+    void pending.return()
+    expect(await collect(net.train(data, { steps: 1 }))).toHaveLength(1)
     // A loop that failed has ended, too.
     await expect(collect(net.train(samples(3)))).rejects.toThrow(/3 samples/)
     expect(await collect(net.train(data, { steps: 1 }))).toHaveLength(1)

@@ -193,7 +193,8 @@ describe('a net in a worker', () => {
       const first = net.train(data, { epochs: 1 })
       await first.next()
       await expect(net.train(data).next()).rejects.toThrow(/this net is being trained: end that first/)
-      await first.return()
+      void first.next()
+      void first.return()
       expect((await net.train(data, { epochs: 1 }).next()).done).toBe(false)
     }
   })
