@@ -62,6 +62,9 @@ export async function openInputs(
   const notes: string[] = []
   const left = new LeftOut()
   for (const text of given) {
+    const several = text.split(/,(?=\w+=)/)
+    if (several.length > 1 && several.every((part) => names.includes(part.slice(0, part.indexOf('=')))))
+      throw new UsageError(`--input is one input, several are several options: ${several.map((part) => `--input ${part}`).join(' ')}`)
     const { name, file } = splitName(text, names)
     const target = (): InputEntry => {
       const wanted = name ?? (needed.length === 1 ? needed[0]!.name : undefined)

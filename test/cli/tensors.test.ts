@@ -69,6 +69,7 @@ describe('inputs', () => {
     ['an unknown tensor', () => [at('wrong.safetensors')], /holds imgae.*did you mean image\?/],
     ['fractions as labels', () => [`image=${at('image.npy')}`, `label=${at('half.npy')}`], /label holds integers, the file has 2\.5/],
     ['another extension', () => ['image=x.txt'], /not from \.txt/],
+    ['two in one option', () => ['image=a.npy,label=b.npy'], /several options: --input image=a\.npy --input label=b\.npy$/],
     [
       'a file that is not there',
       () => [`image=${at('imag.npy')}`, `label=${at('label.npy')}`],
