@@ -125,6 +125,8 @@ function shapesOf(given: readonly string[]): ReadonlyMap<string, readonly number
 async function checkFolder(folder: string): Promise<void> {
   const kind = await kindOf(folder)
   if (kind === 'file') throw new InputError(`${folder} is a file; an import is a folder`)
+  if (kind === undefined && /\.(net|safetensors|json)$/i.test(folder))
+    throw new UsageError(`-o ${folder}: an import is a folder, of a text and its weights; name it without the ending`)
   const found = kind === 'folder' ? await withFile(folder, 'read', () => readdir(folder)) : []
   if (found.length > 0 && !found.includes(REPORT))
     throw new InputError(`${folder} holds other files (${found.sort().slice(0, 3).join(', ')}): name a new folder`)

@@ -35,6 +35,11 @@ test('writes into no folder of others', async () => {
   writeFileSync(join(used, 'thesis.txt'), 'x')
   const said = await fusenet(['import', file, '-o', used])
   expect(said).toMatchObject({ code: 1, err: expect.stringContaining('holds other files (thesis.txt)') })
+  // A file was meant.
+  expect(await fusenet(['import', file, '-o', join(folder, 'mine.net')])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('an import is a folder, of a text and its weights; name it without the ending'),
+  })
 })
 
 test('writes text, weights and what became what; a text that was changed since is not written over', async () => {
