@@ -1,9 +1,9 @@
-import { axesOf, type Axis, axis, index, type Index, type IndexLike, isAxis, linearIndex, plus, times } from '../../ir/affine.ts'
+import { axesOf, type Axis, axis, index, type Index, type IndexLike, isAxis, plus, times } from '../../ir/affine.ts'
 import { equation as newEquation, type Equation, type FusedProducer, type Store } from '../../ir/equation.ts'
 import { type Load, walk } from '../../ir/expression.ts'
 import { storedAt } from '../../ir/inline.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
-import { elementsPerSample, type Tensor } from '../../ir/tensor.ts'
+import type { Tensor } from '../../ir/tensor.ts'
 import { CPU } from './cost-model.ts'
 import { type Loop, type LoopNest, pointStage, type Stage, stagesOf } from './loop-nest.ts'
 import { fits } from './schedule.ts'
@@ -77,8 +77,20 @@ function copiesWhole({ equation, loops, invariantOver }: Stage, tensor: Tensor, 
   if (others.length > 0 || copied!.value.kind !== 'load' || copied!.value.tensor !== tensor) return false
   if ((invariantOver ?? grid).length !== fixed.length) return false
   const load = copied!.value
-  const elements = fixed.reduce((left, a) => (typeof a.extent === 'number' ? left / a.extent : left), elementsPerSample(tensor.shape))
-  return counts(linearIndex(tensor, load.at), elements, fixed) && loops.every((l) => !isRemainder(l, load) || l.axis.extent !== 3)
+  return tensor.shape.every((extent, d) =>
+    extent === 'n' ? isAxis(load.at[d]!, fixed[0]!) : countsOwn(load.at[d]!, extent as number, fixed)
+  ) &&
+    loops.every((l) => !isRemainder(l, load) || l.axis.extent !== 3)
+}
+
+/**
+ * Whether an index is each place of a dimension once. Where one runs beyond its dimension, as rows of one point each are counted with the channels, memory is
+ * the same, but what is computed there asks for the channel.
+ */
+function countsOwn(at: Index, extent: number, fixed: readonly Axis[]): boolean {
+  const groups = fixed.find((a) => strideOfAxis(at, a) !== 0)
+  const own = groups === undefined ? extent : extent / (groups.extent as number)
+  return (groups === undefined || strideOfAxis(at, groups) === own) && counts(at, own, fixed)
 }
 
 /** Whether a loop goes over neighbours of which each has a row of its own in packed memory: vectors of the others lie as far apart. */

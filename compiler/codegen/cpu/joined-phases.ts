@@ -7,7 +7,7 @@ import { mainOf } from './contraction.ts'
 import { loopsOf } from './contraction-nest.ts'
 import { CPU } from './cost-model.ts'
 import { depthwiseTile, windowOf } from './depthwise.ts'
-import { accumulatorsOf, type MicroTile } from './micro-tile.ts'
+import { accumulatorsOf, gemmAxes, type MicroTile } from './micro-tile.ts'
 import type { Stage } from './loop-nest.ts'
 import type { Phase } from './phases.ts'
 import type { TaskGrid } from './tasks.ts'
@@ -38,10 +38,12 @@ export function tilesOfJoined(
   const tile = depthwiseTile(contractions[largest]!, isPacked, CPU.accumulators / 2)
   if (!tile || tile.broadcastAxis || tile.vectorAxis !== phases[first]!.axes.get(column)) return undefined
   const wholes = new Map([...phases[first]!.axes].map(([whole, own]) => [own, whole]))
-  const tiles = phases.map(({ axes, equation }): MicroTile | undefined => {
+  const tiles = phases.map(({ axes, equation, main }): MicroTile | undefined => {
     const move = (a: Axis | undefined): Axis | undefined => a && (axes.get(wholes.get(a) ?? a) ?? a)
     const [vectorAxis, outerAxis] = [move(tile.vectorAxis), move(tile.outerAxis)]
-    const isThere = (a: Axis | undefined): boolean => !a || equation.axes.includes(a)
+    // A phase of one row, or whose map does not change with rows, has no such axis.
+    const { vector } = gemmAxes({ equation, main: main! }, tile.vectorFactor)
+    const isThere = (a: Axis | undefined): boolean => !a || vector.includes(a)
     return vectorAxis && isThere(vectorAxis) && isThere(outerAxis) ? { ...tile, vectorAxis, outerAxis } : undefined
   })
   return tiles.every((t) => t !== undefined) ? tiles : undefined
