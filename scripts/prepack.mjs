@@ -158,7 +158,7 @@ async function withoutComments(files) {
     if (isMinified(text)) return
     // Licenses and `#!` stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers. Names stay but for those
     // inside the compiler and the command, a quarter of their size: the place in the file tells them, since the same text gives the same file.
-    const short = parts.includes(file) ? { minifyIdentifiers: true, minifySyntax: true } : {}
+    const short = { minifySyntax: true, minifyIdentifiers: parts.includes(file) }
     const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120, ...short }
     const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)
