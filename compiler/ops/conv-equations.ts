@@ -137,10 +137,13 @@ function chunksOf({ weights, perImage, batch, rows }: Summed): Chunks {
   return { images, rows: evenChunks(rows, Math.floor(total / images)) }
 }
 
-/** The same where a few tasks keep a machine busy: rows are cut for a cache alone, since each sum begins and ends in every chunk. */
+/**
+ * The same where a few tasks keep a machine busy: rows are cut for a cache alone, since each sum begins and ends in every chunk. Images are dealt out to a power
+ * of two of chunks, so that those of usual batches get as many each, and these fill blocks: six chunks of a batch of 32 left a third of theirs empty.
+ */
 function chunksOfTasks({ weights, perImage, perGroup, batch, rows }: Summed): Chunks {
   const total = chunksWanted(weights, perImage)
-  const images = Math.min(total, MOST_TASK_CHUNKS, typeof batch === 'number' ? batch : Infinity)
+  const images = Math.min(2 ** Math.floor(Math.log2(Math.min(total, MOST_TASK_CHUNKS))), typeof batch === 'number' ? batch : Infinity)
   const most = Math.floor(total / Math.min(total, MOST_IMAGE_CHUNKS))
   return { images, rows: evenChunks(rows, Math.min(most, Math.ceil(perGroup / GOOD_ROWS))) }
 }

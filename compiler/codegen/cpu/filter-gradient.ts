@@ -37,24 +37,20 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
     }
     const [left, right] = [packed(gradients, out), packed(otherFactor(gradients), blocked.row)]
     if (left === undefined || right === undefined) return undefined
-    const channels = input.extent as number
     const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pixels * CPU.batchProducts
     const pieces = Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)
-    // Whole tiles; all of them where nothing divides channels so.
-    const sizes = divisors(channels).filter((d) =>
-      (d === channels || (d % INPUTS === 0 && d >= LEAST_INPUTS)) && right * d / channels <= 2 * CPU.goodPack
-    )
-    const size = sizes.findLast((d) => d * pieces <= channels || pieces <= 1) ?? sizes[0]
-    if (size === undefined || left > MOST_GRADIENTS) continue
-    const cut = size < channels
+    const block = chooseBlock({ input, out, left, right, pieces })
+    if (!block || left > MOST_GRADIENTS) continue
+    const [axis, size] = block
+    const cut = size < (axis.extent as number)
     return {
       algorithm: 'contraction',
-      tasks: [...leading.map((a) => names.of(a)), ...(cut ? [names.of(input)] : [])],
-      ...(cut && { taskBlock: names.sizes([[input, size]]) }),
+      tasks: [...leading.map((a) => names.of(a)), ...(cut ? [names.of(axis)] : [])],
+      ...(cut && { taskBlock: names.sizes([[axis, size]]) }),
       vectorFactor: gradients,
       packed: [gradients, otherFactor(gradients)],
       transposed: gradients,
-      registerTile: names.sizes([[input, INPUTS], [out, 2 * CPU.lanes]]),
+      registerTile: names.sizes([[input, INPUTS], [out, OUTPUTS]]),
       vectorAxis: names.of(out),
       unroll: names.sizes(unrolled(map)),
       batchBlock: images,
@@ -63,6 +59,33 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
   return undefined
 }
 
+interface Packed {
+  readonly input: Axis
+  readonly out: Axis
+  /** Elements that are packed: of the output's gradients, for each block of input channels; of inputs, for each block of output channels. */
+  readonly left: number
+  readonly right: number
+  /** Tasks that are wanted. */
+  readonly pieces: number
+}
+
+/** The channels that tasks have blocks of, those of the input or the output, and how many: what packs less. */
+function chooseBlock({ input, out, left, right, pieces }: Packed): readonly [Axis, number] | undefined {
+  const [inputs, outputs] = [input.extent as number, out.extent as number]
+  // Whole tiles; all of them where nothing divides channels so.
+  const sizes = divisors(inputs).filter((d) =>
+    (d === inputs || (d % INPUTS === 0 && d >= LEAST_INPUTS)) && right * d / inputs <= 2 * CPU.goodPack
+  )
+  const size = sizes.findLast((d) => d * pieces <= inputs || pieces <= 1) ?? sizes[0]
+  const outputSize = right > 2 * CPU.goodPack ? undefined
+    : divisors(outputs).findLast((d) => d % OUTPUTS === 0 && d * pieces <= outputs)
+  if (outputSize !== undefined && (size === undefined || left + right * outputs / outputSize < left * inputs / size + right))
+    return [out, outputSize]
+  return size === undefined ? undefined : [input, size]
+}
+
+/** Output channels of a register tile. */
+const OUTPUTS = 2 * CPU.lanes
 /** Input channels of a register tile, and of a task at least: gradients of the output are packed for each task. */
 const INPUTS = 4
 const LEAST_INPUTS = 8

@@ -13,7 +13,8 @@ net m {
   y = x -> conv(80, 3, stride: 2, pad: 1) as chunked -> relu -> conv(400, 3, stride: 2, pad: 1, groups: 2) as large
   d = x -> conv(48, 1, groups: 48) as depthwise -> global_avg_pool -> flatten -> fc(3)
   t = x -> conv(50, 3, pad: 1) as even -> relu -> conv(37, 5, pad: 2) as tails
-  loss = add(sum(mul(y, y)), sum(mul(d, d)), sum(mul(t, t)))
+  e = x -> conv(960, 1) as expanded -> relu -> conv(48, 1) as projected
+  loss = add(sum(mul(y, y)), sum(mul(d, d)), sum(mul(t, t)), sum(mul(e, e)))
 }`
 const equations = equationsOf(text, ['gradients'])
 const scheduler = new CpuScheduler()
@@ -25,9 +26,12 @@ const scheduleOf = (name: RegExp): Readonly<Record<string, unknown>> => {
 test('gradients of filters by small maps have blocks of images', () => {
   expect(scheduleOf(/chunked\.dweight/)).toMatchObject({ tasks: ['0:chunk', '2:c'], batchBlock: 8 })
   expect(scheduleOf(/large\.dweight/)).toMatchObject({ tasks: ['0:g', '2:c'], batchBlock: 32 })
-  // Channels that are no multiples of a tile: 50 are six tiles and two more, 37 four and five. Of 7 and of 3 chunks of the batch.
-  expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '2:c': 4, '1:o': 8 }, batchBlock: 4 })
-  expect(scheduleOf(/tails\.dweight/)).toMatchObject({ tasks: ['0:chunk'], registerTile: { '2:c': 4, '1:o': 8 }, batchBlock: 8 })
+  // Channels that are no multiples of a tile: 50 are six tiles and two more, 37 four and five. Of 4 and of 2 chunks of the batch.
+  expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '2:c': 4, '1:o': 8 }, batchBlock: 8 })
+  expect(scheduleOf(/tails\.dweight/)).toMatchObject({ tasks: ['0:chunk'], registerTile: { '2:c': 4, '1:o': 8 }, batchBlock: 16 })
+  // The other factor is packed for each block of channels: the smaller one.
+  expect(scheduleOf(/expanded\.dweight/)).toMatchObject({ tasks: ['0:chunk', '1:o'], taskBlock: { '1:o': 240 } })
+  expect(scheduleOf(/projected\.dweight/)).toMatchObject({ tasks: ['0:chunk', '2:c'], taskBlock: { '2:c': 240 } })
 })
 
 const gradients = async (device: Device, batch: number): Promise<ReadonlyMap<string, Float32Array>> => {
