@@ -1,5 +1,5 @@
 import type { Expression } from './ast.ts'
-import { operatorMend } from './fix-hints.ts'
+import { linkMend, operatorMend } from './operator-hints.ts'
 import type { Reporter } from './reporter.ts'
 import { textOf } from './source.ts'
 import { describe, type Evaluated } from './values.ts'
@@ -15,14 +15,21 @@ export function unary(
 ): Evaluated | undefined {
   if (e.op === '-' && operand.kind === 'number') return { kind: 'number', value: -operand.value }
   if (e.op === 'not' && operand.kind === 'boolean') return { kind: 'boolean', value: !operand.value }
-  const layer = e.op === '-' && layers.has('neg') ? `: neg(${textOf(e.operand.span)})` : ''
-  const hint = operand.kind === 'tensor' ? `tensors are worked on by layers${layer}` : undefined
+  const hint = operand.kind === 'tensor' ? signMend(e, layers) : undefined
   return report.error(
     'arithmetic/kind',
     `'${e.op}' goes before a ${e.op === '-' ? 'number' : 'condition'}, not before ${describe(operand)}`,
     e.span,
     { hint },
   )
+}
+
+/** Behind a layer a sign begins a statement of its own, `x -> relu - y`, where a difference is meant. */
+function signMend(e: Of<'unary'>, layers: ReadonlyMap<string, unknown>): string {
+  const operand = textOf(e.operand.span)
+  if (e.op !== '-') return 'tensors are worked on by layers'
+  if (/[\w)]\s*$/.test(e.span.source.text.slice(0, e.span.start))) return linkMend('-', operand)
+  return `tensors are worked on by layers${layers.has('neg') ? `: neg(${operand})` : ''}`
 }
 
 /**

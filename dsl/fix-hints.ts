@@ -74,13 +74,3 @@ export const PARTS = 'a part of a tensor is taken by a layer: slice(x, axis, fro
 
 /** The hint for another sign than `->`. */
 export const ARROW = "layers are joined with '->'"
-
-/** Layers that do what an operator does elsewhere. */
-const OPERATORS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['-', 'sub'], ['*', 'mul'], ['/', 'div']])
-
-/** A hint for `x + y` of tensors. */
-export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
-  const layer = OPERATORS.get(operator)
-  return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})`
-    : 'tensors are joined by layers, and what they hold is not known at compile time'
-}

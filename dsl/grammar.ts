@@ -1,6 +1,7 @@
 import type * as A from './ast.ts'
 import type { Source, Span } from './source.ts'
 import { TokenReader } from './token-reader.ts'
+import { KEYS } from './train.ts'
 import * as T from './tokens.ts'
 import type { Token, TokenType } from './tokens.ts'
 import { type Unit, unitNamed } from './unit.ts'
@@ -169,11 +170,17 @@ export class NetParser extends TokenReader {
       this.between(T.Comma, true, () => {
         if (every && isUnit(this.next)) values.push(this.bareUnit())
         // Behind `batch 100` the word epochs is the next setting.
-        else if (!this.isNext(...VALUE)) this.fail()
+        else if (!this.isNext(...VALUE) || (values.length === 0 && this.beginsSetting())) this.fail()
         else values.push(every || isDoneEverySoOften(key) ? this.argumentValue() : this.chain())
       })
       return { key: this.named(key), every, values, span: this.from(key) }
     })
+  }
+
+  /** Whether the next line begins with a setting: the one before has no value. */
+  private beginsSetting(): boolean {
+    const { image, startOffset } = this.next
+    return KEYS.includes(image) && this.source.text.slice(this.last.startOffset, startOffset).includes('\n')
   }
 
   private bareUnit(): A.Expression {

@@ -1,5 +1,6 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
 import { ARROW, isIndex, PARTS } from './fix-hints.ts'
+import { operandAt, strayOperator } from './operator-hints.ts'
 import type { Mistake } from './parse-failure.ts'
 import type { Source, Span } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
@@ -76,11 +77,14 @@ function strange(token: Token, source: Source): Diagnostic {
   const isPath = (image === '.' || image === '\\') && /\bdata\s+\w[\w(:,= -]*$/.test(source.text.slice(0, token.startOffset))
   const hint = isPath ? 'names of files and folders stand in quotes: data "houses.csv"'
     : image === ';' ? "statements need no ';' at their end"
-    : image === "'" || image === '`' ? 'texts stand in double quotes: "folder/name"'
+    : image === "'" || image === '`' ? `texts stand in double quotes: "${quoted(token, source) ?? 'folder/name'}"`
     : image === '#' ? 'comments begin with //'
     : image === '~' || source.text.startsWith('|>', token.startOffset) ? ARROW
     : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
     : image === '!' ? "write 'not'"
+    : image === '?' ? 'a choice is written if CONDITION { ... } else { ... }'
+    : image === '^' ? 'the power of a tensor is a layer: -> pow(2)'
+    : image === '@' ? 'a product with a learned matrix is the layer fc(out); of two tensors there is the one element by element, mul(a, b)'
     : image === '.' && isMethod(token, source) ?
     `a layer follows behind '->': -> ${/^\w+/.exec(source.text.slice(token.startOffset + 1))![0]}`
     : image === '.' ? 'names stand alone, without that of a module in front: conv(16, 3)'
@@ -90,6 +94,13 @@ function strange(token: Token, source: Source): Diagnostic {
     : undefined
   const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
   return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
+}
+
+/** What stands between a quote of another kind and the next, on its line. */
+function quoted({ image, startOffset }: Token, { text }: Source): string | undefined {
+  const end = text.indexOf(image, startOffset + 1)
+  const inner = end < 0 ? '' : text.slice(startOffset + 1, end)
+  return inner === '' || /[\n"]/.test(inner) ? undefined : inner
 }
 
 /** Whether a '.' joins a layer to a value, as methods are elsewhere: `conv(8, 3).relu()`, `x.relu()`; `nn.relu(x)` names a module. */
@@ -167,6 +178,40 @@ function brokenName({ token, wanted, rule }: Mistake, tokens: readonly Token[], 
   return joins(left, between) && joins(between, right) ? `${rules}: ${left.image}_${right.image}` : undefined
 }
 
+const kindless = (what: string): string => `a word in front of ${what} says what it is: solver, schedule, augment or data`
+
+/** Values by which a setting is shown. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  data: 'mnist',
+  augment: 'mirror',
+  solver: 'adam(lr: 0.001)',
+  schedule: 'cosine',
+  batch: '100',
+  snapshot: 'every 1 epoch',
+  test: 'every 1 epoch',
+}
+const example = (key: string): string => `${key} ${EXAMPLES[key] ?? '1'}`
+
+/** A setting without its value, or a value without its setting: `train { adam`, and the next line is read as what it is set to. */
+function shiftedSetting({ token, rule }: Mistake, tokens: readonly Token[], at: number): string | undefined {
+  const { image, tokenType } = token
+  // The parser stops at the next setting, or, in one line, behind it.
+  const value = rule === 'train setting' ? at : at - 1
+  const [key, next] = [tokens[value - 1], tokens[value]]
+  if (key?.tokenType === T.Identifier && next?.tokenType === T.Identifier && KEYS.includes(next.image))
+    return KEYS.includes(key.image) ? `${key.image} has no value, e.g. ${example(key.image)}` : kindless(key.image)
+  if (rule === 'train setting' && tokenType === T.CloseBrace && key)
+    return KEYS.includes(key.image) ? `e.g. ${example(key.image)}` : kindless(key.image)
+  if (rule === 'train setting' && tokenType === T.OpenBrace && key)
+    return `the value stands behind the name, without braces: ${example(key.image)}`
+  if (rule !== 'train') return undefined
+  if (/^(epoch|step)$/.test(image))
+    return tokens[at + 1]?.tokenType === T.OpenParen ? kindless(`${image}(...)`) : `did you mean \`${image}s\`?`
+  const begins = tokens[at - 1]?.tokenType === T.OpenBrace || tokenType === T.StringLiteral
+  return begins && (tokenType === T.NumberLiteral || tokenType === T.StringLiteral) ? `a setting is a name and its value: batch 100`
+    : undefined
+}
+
 /** Words that a result begins with. A loss needs no name. */
 const RESULTS: readonly TokenType[] = [T.Output, T.Loss, T.Metric]
 
@@ -178,6 +223,14 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   const isName = (t: Token | undefined): t is Token => t?.tokenType === T.Identifier
   const name = brokenName(mistake, tokens, at)
   if (name !== undefined) return name
+  if (rules.includes('input line') && wanted === T.Colon && isName(token) && before)
+    return `a ':' stands in front of the type: input ${before.image}: ${
+      source.text.slice(token.startOffset).match(/^\w+(?:\[[^\]\n]*\])?/)![0]
+    }`
+  if (rule === 'for' && before?.tokenType === T.For && tokenType === T.OpenParen) return 'a loop is written for i in 0..3 { ... }'
+  if (wanted === T.OpenBrace && (rules.includes('for') || rules.includes('if')) && tokenType !== T.Assign)
+    return `what is done stands between { and }: ${rules.includes('for') ? 'for i in 0..3 { ... }' : 'if CONDITION { ... } else { ... }'}`
+  if (tokenType === T.Comma && rule === 'parentheses') return 'several sizes stand in brackets: [2, 2]'
   if (wanted === T.OpenBrace && before && tokenType !== T.Assign) {
     const head = before.tokenType === T.Identifier ? `${tokens[at - 2]?.image ?? 'net'} ${before.image}` : before.image
     if (/^(net|block|train)\b/.test(head)) return `what belongs to it stands between { and }: ${head} { ... }`
@@ -190,10 +243,14 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   if (tokenType === T.Assign && rule === 'call' && before) return `arguments are given with ':': ${before.image}: ${after?.image ?? '...'}`
   const unit = rule === 'train' || rule === 'train setting' ? strayUnit(tokens, at, source) : undefined
   if (unit) return unit
-  if (rule === 'train' && /^(epoch|step)$/.test(image)) return `did you mean \`${image}s\`?`
+  if (rule === 'train' || rule === 'train setting') {
+    const shifted = shiftedSetting(mistake, tokens, at)
+    if (shifted !== undefined) return shifted
+  }
   if (rule === 'train' || rule === 'train setting') {
     const key = rules.includes('train setting') && before ? before.image : 'batch'
-    if (tokenType === T.Colon || tokenType === T.Assign) return `settings are written without a sign: ${key} ${after?.image ?? '...'}`
+    if (tokenType === T.Colon || tokenType === T.Assign)
+      return `settings are written without a sign: ${key} ${operandAt(tokens, at + 1, source.text) ?? after?.image ?? '...'}`
   }
   if (tokenType === T.Colon && isName(before) && (rule === 'body' || rule === 'statement')) {
     return isName(after) && /^(f\d+|i\d+|u\d+|class|int|float)/.test(after.image)
@@ -203,7 +260,8 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
     return `inputs have a type: input ${before?.image ?? 'image'}: ${
       after?.tokenType === T.Identifier ? `${after.image}[...]` : 'f32[1, 28, 28]'
     }`
-  if (tokenType === T.Assign && rule === 'body' && rules.some((r) => r === 'if')) return "equality is written '=='"
+  if (tokenType === T.Assign && (rule === 'body' || rule === 'parentheses') && rules.some((r) => r === 'if'))
+    return "equality is written '=='"
   if (tokenType === T.Assign && before && isReserved(before)) return `'${before.image}' is a word of the language: choose another name`
   if ((tokenType === T.Above || tokenType === T.Assign) && before?.tokenType === T.Minus) return ARROW
   if (after?.tokenType === T.Above && tokenType === T.Assign) return ARROW
@@ -215,21 +273,36 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   if (rules.includes('train setting') && rule === 'parentheses') {
     const open = tokens.slice(0, at).findLastIndex((t) => t.tokenType === T.OpenParen)
     const name = tokens[open - 1]
-    if (isName(name) && !KEYS.includes(name.image))
-      return `a word in front of ${name.image}(...) says what it is: solver, schedule, augment or data`
+    if (isName(name) && !KEYS.includes(name.image)) return kindless(`${name.image}(...)`)
   }
+  const operator = strayOperator(tokens, at, source.text)
+  if (operator !== undefined && !rules.includes('train')) return operator
   if (before?.tokenType === T.Arrow && rule === 'call') return "a layer is missing behind '->'"
   if (wanted === T.Identifier && isReserved(token)) return `'${image}' is a word of the language: choose another name`
   if (wanted === T.Assign && (rule === 'assignment' || rule === 'constant') && before) {
     if (isName(token) && /^(const|let|var)$/.test(before.image)) return `a value is given without '${before.image}': ${image} = ...`
     const meant = rules.includes('body') ? undefined : suggest(before.image, ['net', 'block', 'train', 'import'])
+    if (meant === undefined && tokenType === T.OpenBrace && !rules.includes('body'))
+      return KEYS.includes(before.image) ? `${before.image} is a setting of train { ... }`
+        : 'a file holds net NAME { ... }, train { ... }, block NAME() { ... } and NAME = VALUE'
     return meant === undefined ? `a value is given with '=': ${before.image} = ...` : `did you mean \`${meant}\`?`
   }
   if (wanted === T.Assign && before && RESULTS.includes(before.tokenType)) {
     const written = before.tokenType === T.Loss ? 'loss = ...' : `${before.image} NAME = ...`
+    const value = isName(token) && after?.tokenType === T.OpenParen ? operandAt(tokens, at, source.text) : undefined
+    if (value !== undefined) return `a result is written ${before.tokenType === T.Loss ? 'loss' : `${before.image} NAME`} = ${value}`
     return isReserved(token) ? `'${image}' is a word of the language: ${written}` : `a result is written ${written}`
   }
-  if (wanted === T.Assign) return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ...`
+  if (wanted === T.Assign && tokens[at - 2] && tokenType === T.OpenParen && isName(before)) {
+    const role = tokens[at - 2]!
+    return `a result is written ${role.tokenType === T.Loss ? role.image : `${role.image} NAME`} = ${
+      operandAt(tokens, at - 1, source.text) ?? '...'
+    }`
+  }
+  if (wanted === T.Assign)
+    return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ${
+      (after?.tokenType === T.OpenParen && operandAt(tokens, at, source.text)) || '...'
+    }`
   const inList = (wanted === T.CloseParen && rule === 'call') || wanted === T.CloseBracket
   if (inList && before?.tokenType === T.NumberLiteral && isName(token) && rules.includes('train setting'))
     return `durations are counted in steps or epochs: ${before.image} epochs`

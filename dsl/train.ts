@@ -6,6 +6,7 @@ import type { Reporter } from './reporter.ts'
 import type { AttributeCall, Duration, Signature, Vocabulary } from './signature.ts'
 import { headOf, textOf } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
+import { ARGUMENTS_ELSEWHERE } from './translate.ts'
 import { describe } from './values.ts'
 
 export const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']
@@ -126,8 +127,8 @@ class Settings {
   private settingMend({ key, values }: TrainEntry): string {
     const { text } = key
     const meant = ELSEWHERE.get(text) ?? suggest(text, [...KEYS, ...this.solverKeys])
-    const takes = (signatures: readonly Signature[]): string | undefined =>
-      signatures.find((s) => s.parameters.some((p) => p.name === text || p.aliases?.includes(text)))?.name
+    const takes = (signatures: readonly Signature[], argument = text): string | undefined =>
+      signatures.find((s) => s.parameters.some((p) => p.name === argument || p.aliases?.includes(argument)))?.name
     const kinds = [['solver', this.vocabulary.solvers], ['schedule', this.vocabulary.schedules], [
       'augment',
       this.vocabulary.augmentations,
@@ -135,6 +136,9 @@ class Settings {
     const kind = kinds.find(([, signatures]) => signatures.some(({ name }) => name === text))?.[0]
     if (kind !== undefined) return `what is set stands in front: ${kind} ${text}${values[0]?.kind === 'call' ? '' : '(...)'}`
     if (meant !== undefined) return didYouMean(meant)
+    const belongs = ARGUMENTS_ELSEWHERE.get(text.toLowerCase())?.map((name) => ({ name, solver: takes(this.vocabulary.solvers, name) }))
+      .find((found) => found.solver !== undefined)
+    if (belongs) return `it belongs to the solver: solver ${belongs.solver}(${belongs.name}: ${textOf(values[0]!.span)})`
     const [solver, schedule] = [takes(this.vocabulary.solvers), takes(this.vocabulary.schedules)]
     if (solver !== undefined) return `${text} belongs to the solver: solver ${solver}(${text}: ${textOf(values[0]!.span)})`
     if (schedule !== undefined) return `${text} belongs to the schedule: schedule ${schedule}(${text}: ${textOf(values[0]!.span)})`

@@ -9,6 +9,18 @@ import { assignedIn } from './walk.ts'
 /** Words that statements begin with: `ouput o = ...` reads as a value `ouput` and an assignment. */
 const KEYWORDS = ['input', 'output', 'loss', 'metric', 'style', 'return']
 
+/** Words of other languages, and how what they begin is written here. */
+const WORDS_ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ...['def', 'function', 'func', 'fn', 'class'].map((word) =>
+    [word, 'what is used several times is a block beside the net: block NAME(...) { ... }'] as const
+  ),
+  ...['let', 'const', 'var', 'val'].map((word) => [word, `a value is given without '${word}': NAME = ...`] as const),
+  ...['Sequential', 'sequential'].map((word) => [word, "layers follow each other behind '->': x -> conv(16, 3) -> relu"] as const),
+  ['range', 'numbers in a row are written 0..3, which is 0, 1, 2'],
+  ['while', 'a loop has a number of rounds that is known: for i in 0..3 { ... }'],
+  ['print', 'fusenet summary and fusenet inspect show what a net is'],
+])
+
 /** Tells the errors about names that nothing has, with what was likely meant. */
 export class UnknownNames {
   private readonly definitions: Definitions
@@ -26,7 +38,7 @@ export class UnknownNames {
     const { layers, blocks } = this.definitions
     const name = call.callee
     return this.report.error('call/unknown', `there is no layer or block ${name.text}`, name.span, {
-      hint: () => callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor),
+      hint: () => WORDS_ELSEWHERE.get(name.text) ?? callMend(call, layers.values(), [...layers.keys(), ...blocks.keys()], isTensor),
       group: name.text,
     })
   }
@@ -40,6 +52,7 @@ export class UnknownNames {
     return this.report.error('name/undefined', `${text} has no value here`, span, {
       hint: () => (elsewhere ? undefined
         : /^(True|False)$/i.test(text) ? didYouMean(text.toLowerCase())
+        : WORDS_ELSEWHERE.has(text) ? WORDS_ELSEWHERE.get(text)
         : nearest(text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
       labels: elsewhere &&
         [{

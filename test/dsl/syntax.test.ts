@@ -3,6 +3,27 @@ import { codes, mistakes, net, underlined } from './programs.ts'
 
 describe('where a text is no program', () => {
   test.each([
+    ['a solver without the word, and no more', 'adam\n batch 2', 'batch', 'in front of adam says what it is: solver'],
+    ['a schedule without the word', 'cosine\n solver sgd(lr: 1)', 'solver', 'in front of cosine says what it is'],
+    ['a data set without the word', 'mnist\n data mnist', 'data', 'in front of mnist says what it is'],
+    ['a schedule that is called as a unit', 'step(gamma: 1, every: 2)', 'step', 'in front of step(...) says what it is'],
+    ['a setting without a value', 'batch\n epochs 2', 'epochs', 'batch has no value, e.g. batch 100'],
+    ['a solver without a name', 'solver\n batch 2', 'batch', 'solver has no value, e.g. solver adam(lr: 0.001)'],
+    ['in one line', 'adam batch 2', '2', 'in front of adam says what it is'],
+    ['the last without a value', 'solver sgd(lr: 1)\n batch', '}', 'batch 100'],
+    ['a value without a setting', '100\n epochs 2', '100', 'batch 100'],
+    ['braces around a value', 'augment { mirror }', '{', 'augment mirror'],
+    ['a colon in front of a call', 'solver: sgd(lr: 1)', ':', 'solver sgd(lr: 1)'],
+    ['the rate of another trainer', 'solver sgd(lr: 1)\n learning_rate 0.1', 'learning_rate', 'solver sgd(lr: 0.1)'],
+  ])('a train block with %s', (_, train, at, hint) => {
+    const found = mistakes(`${net('h = x -> relu')}\ntrain { ${train} }`)
+    expect(underlined(found.at(-1)!)).toBe(at)
+    expect(found.at(-1)!.hint).toContain(hint)
+  })
+  test('a function of another language is a block', () => {
+    expect(mistakes(net('def f(x)'))[0]!.hint).toContain('block NAME(...) { ... }')
+  })
+  test.each([
     ['net n\n  input x: f32[1]\n  output o = x -> relu\n', 'net n { ... }'],
     [`${net('h = x -> relu')}\ntrain\n  batch 2\n`, 'train { ... }'],
     [net('block b(y) { return y -> relu }'), 'stand beside one another'],
@@ -27,6 +48,31 @@ describe('where a text is no program', () => {
       ':',
       'in front of sgd(...) says what it is: solver',
     ],
+    ['a factor behind a layer', net('h = x -> relu * 2'), '*', 'layers: -> mul(2)'],
+    ['a sum behind a layer', net('h = x -> conv(8, 3, pad: 1) as c + relu(x)'), '+', 'layers: -> add(relu(x))'],
+    ['a quotient behind a layer', net('h = x -> relu / 2'), '/', 'layers: -> div(2)'],
+    ['a difference behind a layer', net('y = x -> relu\n h = x -> relu - y'), '- y', 'layers: -> sub(y)'],
+    ['a power behind a layer', net('h = x -> relu ** 2'), '*', 'layers: -> pow(2)'],
+    ['a power', net('h = x ** 2'), '*', '-> pow(2)'],
+    ['a power in another sign', net('h = x ^ 2'), '^', '-> pow(2)'],
+    ['a comparison behind a layer', net('h = x -> relu > 0'), '>', 'not known at compile time'],
+    ['a sum among arguments', net('h = add(x -> relu + x, x)'), '+', '-> add(x)'],
+    ['a sum in parentheses', net('h = (x -> relu * 2) -> relu'), '*', '-> mul(2)'],
+    ['a sum in the next line', net('h = x -> relu\n + x'), '+', '-> add(x)'],
+    ['a sum into a value', net('h = x -> relu\n h += x'), '=', 'h = add(h, x)'],
+    ['a choice by ?', net('h = 1 > 0 ? x : x'), '?', 'if CONDITION'],
+    ['a product of matrices', net('h = x @ x'), '@', 'fc(out)'],
+    ['sizes in parentheses', net('h = x -> max_pool((2, 2))'), ',', '[2, 2]'],
+    ['a loop without braces', net('for i in 0..3 h = x -> relu'), 'h', 'for i in 0..3 { ... }'],
+    ['a loop in parentheses', net('for (i in 0..3) { h = x -> relu }'), '(', 'for i in 0..3 { ... }'],
+    ['a condition without braces', net('h = if true x else x'), 'x', 'if CONDITION { ... }'],
+    ['an input without a colon', net('input z f32[3, 8]'), 'f32', 'input z: f32[3, 8]'],
+    ['a result without =', net('output o relu(x)'), 'relu', 'output o = relu(x)'],
+    ['a loss without =', net('loss squared_loss(x, x)'), '(', 'loss = squared_loss(x, x)'],
+    ['a metric without a name', net('metric accuracy(x, x)'), '(', 'metric NAME = accuracy(x, x)'],
+    ['range', net('for i in range(3) { h = x -> relu }'), 'range', '0..3'],
+    ['Sequential', net('h = Sequential(x)'), 'Sequential', 'x -> conv(16, 3) -> relu'],
+    ['a block of another language', `${net('h = x -> relu')}\ntest { batch 2 }`, '{', 'test is a setting of train { ... }'],
     ['a semicolon', net('h = x -> relu;'), ';', ';'],
     ['a text without end', 'import "./a.net\nnet n { input x: f32[1]\n output o = x -> relu }', '"./a.net', '"'],
     ['a comment without end', `${net('h = x')}/* what`, '/*', '*/'],

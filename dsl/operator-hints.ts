@@ -1,0 +1,82 @@
+import * as T from './tokens.ts'
+import type { Token, TokenType } from './tokens.ts'
+
+/** Layers that do what an operator does elsewhere. */
+const LAYERS: ReadonlyMap<string, string> = new Map([['+', 'add'], ['-', 'sub'], ['*', 'mul'], ['/', 'div'], ['**', 'pow'], ['^', 'pow']])
+const UNKNOWN = 'tensors are joined by layers, and what they hold is not known at compile time'
+const SIGNS: readonly TokenType[] = [
+  T.Plus,
+  T.Minus,
+  T.Times,
+  T.Divide,
+  T.Remainder,
+  T.Equal,
+  T.Unequal,
+  T.AtMost,
+  T.AtLeast,
+  T.Below,
+  T.Above,
+  T.And,
+  T.Or,
+]
+
+/** A hint for `x + y` of tensors. */
+export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
+  const layer = LAYERS.get(operator)
+  return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})` : UNKNOWN
+}
+
+/** A hint for an operator behind a layer, `x -> relu * 2`: what follows `->` is layers alone. */
+export const linkMend = (operator: string, right: string): string => {
+  const layer = LAYERS.get(operator)
+  return layer === undefined ? UNKNOWN : `tensors are joined by layers: -> ${layer}(${right})`
+}
+
+/** A hint for an operator at `at` that no number can be joined by: it stands behind a layer of a chain, or is no operator here, as `**`, `+=`. */
+export function strayOperator(tokens: readonly Token[], at: number, text: string): string | undefined {
+  const [before, token, after] = [tokens[at - 1], tokens[at], tokens[at + 1]]
+  if (!token) return undefined
+  const touches = (a: Token | undefined, b: Token | undefined): boolean => !!a && !!b && a.startOffset + a.image.length === b.startOffset
+  const operand = (from: number): string => operandAt(tokens, from, text) ?? 'y'
+  if (token.tokenType === T.Assign && before && LAYERS.has(before.image) && touches(before, token)) {
+    const name = tokens[at - 2]?.image ?? 'x'
+    return `a value is given anew: ${name} = ${LAYERS.get(before.image)}(${name}, ${operand(at + 1)})`
+  }
+  if (token.tokenType === T.Times && before?.tokenType === T.Times && touches(before, token))
+    return `the power of a tensor is a layer: -> pow(${operand(at + 1)})`
+  if (!SIGNS.includes(token.tokenType) || !endsLink(tokens, at)) return undefined
+  return token.tokenType === T.Times && after?.tokenType === T.Times && touches(token, after)
+    ? linkMend('**', operand(at + 2)) : linkMend(token.image, operand(at + 1))
+}
+
+/** Whether the tokens in front of `at` are a layer behind `->`. */
+function endsLink(tokens: readonly Token[], at: number): boolean {
+  let i = at - 1
+  if (tokens[i - 1]?.tokenType === T.As) i -= 2
+  if (tokens[i]?.tokenType === T.CloseParen) {
+    let depth = 0
+    do {
+      if (tokens[i]!.tokenType === T.CloseParen) depth++
+      else if (tokens[i]!.tokenType === T.OpenParen) depth--
+      i--
+    } while (i >= 0 && depth > 0)
+  }
+  return tokens[i]?.tokenType === T.Identifier && tokens[i - 1]?.tokenType === T.Arrow
+}
+
+/** The number, the name or the call that begins at a token, as it is written. */
+export function operandAt(tokens: readonly Token[], from: number, text: string): string | undefined {
+  const first = tokens[from]
+  if (first?.tokenType !== T.Identifier && first?.tokenType !== T.NumberLiteral) return undefined
+  let end = from
+  if (first.tokenType === T.Identifier && tokens[from + 1]?.tokenType === T.OpenParen) {
+    let depth = 0
+    do {
+      end++
+      if (tokens[end]?.tokenType === T.OpenParen) depth++
+      else if (tokens[end]?.tokenType === T.CloseParen) depth--
+    } while (end < tokens.length && depth > 0)
+  }
+  const last = tokens[end]
+  return last && text.slice(first.startOffset, last.startOffset + last.image.length).replace(/\s+/g, ' ')
+}
