@@ -41,6 +41,8 @@ export interface ExecuteOptions {
   readonly given?: readonly (readonly [tensor: number, data: Numbers])[]
   /** Nothing runs if this failed. */
   readonly after?: Promise<unknown>
+  /** Runs at the turn of the program, which does not run where it throws. */
+  readonly first?: (() => Promise<void>) | undefined
   /** What it does to the net. Default: `change` for an update, else `read`. */
   readonly kind?: Work
 }
@@ -85,6 +87,8 @@ export class Executor {
   /** A loop of `train` began and has not ended. */
   isTraining = false
   readonly endings = new LoopEndings()
+  /** Factors of stored statistics that were not 0 since parameters were set: updates leave them so. */
+  readonly seenFactors = new Set<string>()
   readonly #parts: NetParts
   #progress: Progress
   /** Parameters are others than when the net was opened. */
@@ -199,6 +203,7 @@ export class Executor {
     return this.enqueue(async () => {
       if (failure) throw failure.error
       await options.after
+      await options.first?.()
       const t = this.steps
       const rate = options.rate ?? this.rateAt(t)
       if (options.update && !Number.isFinite(Math.fround(rate)))
@@ -247,6 +252,7 @@ export class Executor {
 
   /** Sets parameters or more of the training. `progress`: where the training is then; default: where it is. */
   async write(writes: Writes, progress?: Progress): Promise<void> {
+    this.seenFactors.clear()
     await this.store.write(writes)
     this.#changeTo(progress ?? this.#progress)
   }
@@ -254,6 +260,7 @@ export class Executor {
   /** Starts the training over with these first values: histories are zero. */
   async reset(writes: Writes, seed: number): Promise<void> {
     const { plan, batch } = this.session
+    this.seenFactors.clear()
     await this.store.write(writes)
     plan.tensors.forEach((t, i) => {
       if (this.steps > 0 && this.updates && plan.buffers[t.buffer]!.role === 'history')

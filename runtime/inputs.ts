@@ -1,6 +1,7 @@
 import type { Numbers } from '../bundle/device.ts'
 import { InputError } from '../bundle/errors.ts'
 import type { InputEntry } from '../bundle/format.ts'
+import { strayLabel } from './data/labels.ts'
 import { flatten } from './lists.ts'
 import { didYouMean } from '../bundle/nearest.ts'
 import { plain, say, countOf } from '../bundle/plain.ts'
@@ -59,10 +60,12 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
   let borrowed = false
   if (Array.isArray(values)) {
     const flat = flatten(values)
-    if (typeof flat === 'string') return flat
+    if (typeof flat === 'string') return `${flat}${/^holds ("|true|false)/.test(flat) ? byNumber(input) : ''}`
     const wanted = input.shape.map((dim) => (dim === 'n' ? batch : dim))
     if (flat.shape.length > 1 && showShape(flat.shape) !== showShape(wanted))
-      return `${showShape(input.shape)} at batch ${batch} is ${showShape(wanted)}, here are lists of ${showShape(flat.shape)}`
+      return `${showShape(input.shape)} at batch ${batch} is ${showShape(wanted)}, here are lists of ${showShape(flat.shape)}${
+        flat.shape.at(-1) === input.classes && flat.shape.length === wanted.length + 1 ? byNumber(input) : ''
+      }`
     data = flat.data
   } else if (
     input.type === 'i32' ? values instanceof Int32Array || values instanceof Uint8Array
@@ -71,6 +74,8 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
     borrowed = input.type === 'f32'
     data = borrowed ? values as Numbers : Int32Array.from(values as Int32Array)
   } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}${
+      typeof values === 'string' ? byNumber(input) : ''
+    }${
       input.type === 'f32' && showsPixels(values)
         ? `; pixels become numbers by fromPixels(source, { shape: ${showShape(input.shape.slice(1))} })` : ''
     }`
@@ -78,6 +83,10 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
   if (problem) return problem
   return { data: input.type === 'i32' && !(data instanceof Int32Array) ? Int32Array.from(data) : data, borrowed }
 }
+
+/** The hint for labels that are names or one-hot. */
+const byNumber = ({ name, classes }: InputEntry): string =>
+  classes === undefined ? '' : `; a label is the number of its class, 0..${classes - 1}: net.classesOf('${name}').indexOf('...')`
 
 /** Bytes, or what a canvas draws. */
 const showsPixels = (value: unknown): boolean =>
@@ -106,5 +115,5 @@ function labelProblem(input: InputEntry, array: Numbers): string | undefined {
   if (at < 0) return undefined
   if (!Number.isInteger(array[at])) return `holds integers, not ${array[at]} (at ${at})`
   return classes === undefined ? `holds integers of 32 bits, not ${array[at]} (at ${at})`
-    : `: label ${array[at]} at ${at} is not in 0..${classes - 1}`
+    : `: ${strayLabel(array[at]!, classes, array as Iterable<number>, ` at ${at}`)}`
 }

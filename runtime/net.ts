@@ -15,6 +15,7 @@ import type { NetParts } from './net-parts.ts'
 import type { AnyNet } from './net-spec.ts'
 import { checkSnapshot, type Snapshot } from './snapshot.ts'
 import { copyTensors, type Tensors } from './tensors.ts'
+import { refuseNoStatistics } from './stored-statistics.ts'
 import { trainLoop } from './train-loop.ts'
 import type { TrainEvent, TrainOptions } from './train-options.ts'
 import { Updates } from './updates.ts'
@@ -78,8 +79,10 @@ export class LocalNet implements Net<AnyNet, Precision> {
     options: { readonly update?: boolean; readonly rate?: number; readonly stats?: TrainStats } = {},
   ): Promise<StepResult<AnyNet, Precision>> {
     const { update = true, rate, stats } = checkOptions('step', options, { update: flag, rate: amount, stats: TRAIN_STATS })
-    const program = trainingProgram(this.manifest, update ? 'step' : 'gradients', this.#executor.frozen.stats(stats))
-    const values = await (await this.#executor.execute(program, inputs, { rate, update })).values
+    const taken = this.#executor.frozen.stats(stats)
+    const program = trainingProgram(this.manifest, update ? 'step' : 'gradients', taken)
+    const first = refuseNoStatistics(this.#executor, taken)
+    const values = await (await this.#executor.execute(program, inputs, { rate, update, first })).values
     const outputs = new Map([...values].filter(([name]) => !/^(grad|count)\//.test(name)))
     const grads = new Map([...values].filter(([name]) => name.startsWith('grad/')).map(([name, v]) => [name.slice(5), v]))
     return {

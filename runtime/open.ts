@@ -2,10 +2,10 @@ import type { BundleSource, OpenOptions } from './open-options.ts'
 import { type Device, DeviceError, type Precision } from '../bundle/device.ts'
 import { copyOf } from '../bundle/copy.ts'
 import { BundleError, InputError } from '../bundle/errors.ts'
-import { fetchFiles } from './loading/fetch-files.ts'
+import { archiveOf, fetchAt, fetchFiles } from './loading/fetch-files.ts'
 import { type Bundle, HALF_PROGRAMS, type Manifest, type Storage, type TensorData } from '../bundle/format.ts'
 import { halfPlanFor, planIn } from '../bundle/plans.ts'
-import type { FileReader } from './loading/integrity.ts'
+import { bytesOf, type FileReader } from './loading/integrity.ts'
 import { didYouMean } from '../bundle/nearest.ts'
 import { LocalNet } from './net.ts'
 import type { Net } from './net-api.ts'
@@ -194,7 +194,10 @@ async function readerFor(source: Exclude<BundleSource, Bundle>, options: Taken):
   if (typeof source !== 'string' && !(source instanceof URL))
     return readerOf(await (await import('./on-demand.ts')).filesOf(source as Chosen))
   if (String(source).startsWith('indexeddb:')) return readerOf(await (await import('./on-demand.ts')).netFiles(source))
-  return fetchFiles(source, options)
+  const archive = archiveOf(source)
+  if (!archive) return fetchFiles(source, options)
+  const { bytes } = await bytesOf(fetchAt(archive, options), archive.href)
+  return readerOf(await (await import('./on-demand.ts')).filesOf(bytes))
 }
 
 async function readable(source: BundleSource, options: Taken): Promise<Readable> {

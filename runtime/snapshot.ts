@@ -63,6 +63,11 @@ export function decodeSnapshot(bytes: Uint8Array, what = 'snapshot', hash: Hash 
   if (metadata['format'] !== FORMAT || !Number.isSafeInteger(step) || step < 0 || !Number.isSafeInteger(seed))
     throw new InputError(`${what}: not a snapshot of a training`)
   const place = placeOfHash(bytes)
+  if (!place && /^[0-9a-f]{64}$/.test(metadata['sha256'] ?? ''))
+    throw new InputError(
+      `${what}: another program has written it anew (its header is not as fusenet writes it), so that its checksum proves nothing any more: take the file as it was, `
+        + 'or, where it was changed on purpose, its parameters without its metadata as weights (--weights)',
+    )
   if (!place || place.hash !== metadata['sha256'])
     throw new InputError(`${what}: it carries no checksum, so it is of an earlier fusenet, or damaged`)
   const zeroed = new Uint8Array(bytes)

@@ -99,7 +99,8 @@ async function* run(
         countOf(dataset.length, 'sample')
       }, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
     )
-  await refuseNoStatistics(executor, stats)
+  const refuse = refuseNoStatistics(executor, stats)
+  if (refuse) await executor.enqueue(refuse)
   const { from } = await executor.course.begin(plain, [...fields.values()], { ...options, stats }, () => executor.steps)
   const { steps, totalSteps } = lengthOf(executor, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }

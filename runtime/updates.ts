@@ -8,6 +8,7 @@ import type { Call, Executor, Started } from './executor.ts'
 import { divisorsOf } from './gradient-divisors.ts'
 import { type LossAndCount, LossWatch } from './loss-watch.ts'
 import type { Inputs, TrainStep } from './net-api.ts'
+import { refuseNoStatistics } from './stored-statistics.ts'
 import { findNonFinite, type Place } from './non-finite.ts'
 
 export interface UpdateOptions {
@@ -40,15 +41,31 @@ export class Updates {
     const parts: readonly Inputs[] = Array.isArray(inputs) ? inputs : [inputs as Inputs]
     const wanted = this.accumulate
     if (parts.length !== wanted)
-      throw new InputError(`this net adds up the gradients of ${wanted} batches before an update, here are ${parts.length}`)
+      throw new InputError(
+        `this net ${
+          wanted === 1 ? 'takes one batch an update' : `adds up the gradients of ${wanted} batches before an update`
+        }, here are ${parts.length}${wanted === 1 ? ' (accumulate in its train block says how many are added up)' : ''}`,
+      )
     // All of them are checked before the first runs: half a sum of gradients would be in the next update.
-    const calls = this.#check(parts, executor.frozen.stats(asked))
+    const stats = executor.frozen.stats(asked)
+    const calls = this.#check(parts, stats)
+    const first = refuseNoStatistics(executor, stats)
     const given = wanted > 1 ? divisorsOf(manifest.train, session.plan, calls.map((call) => [...call.inputs])) : []
     const results = [...losses.map(({ name }) => name), ...new Totals(losses).results, NON_FINITE_RESULT]
     const started: Promise<Started>[] = []
     for (const [i, call] of calls.entries())
       started.push(
-        executor.start(call, { rate, update: i === wanted - 1, results, part: i, lent, given, after: started[i - 1], kind: 'change' }),
+        executor.start(call, {
+          rate,
+          update: i === wanted - 1,
+          results,
+          part: i,
+          lent,
+          given,
+          after: started[i - 1],
+          first,
+          kind: 'change',
+        }),
       )
     const loss = this.#watch.loss(
       this.#lossAndCount(started),

@@ -36,6 +36,14 @@ export function fetchFiles(source: string | Host<'URL'>, options: FetchOptions =
 /** The same of a file whose URL is known. */
 export const fetchAt = (url: Host<'URL'>, options: FetchOptions = {}): FileReader => fetched(() => url, options)
 
+/** The URL of an archive, as packBundle makes it. Undefined where the source is a folder or a manifest. */
+export function archiveOf(source: string | Host<'URL'>): URL | undefined {
+  const { folder } = addressOf(source)
+  if (!folder.pathname.endsWith('.zip/') || /\.zip\/(\?|#|$)/.test(String(source))) return undefined
+  folder.pathname = folder.pathname.slice(0, -1)
+  return folder
+}
+
 function fetched(urlOf: (name: string) => URL, options: FetchOptions): FileReader {
   const progress = progressOf(options.onProgress)
   const get = getterOf(options)

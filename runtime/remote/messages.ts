@@ -6,6 +6,17 @@ import type { Horizon } from '../../bundle/learning-rate.ts'
 
 /** The greeting of a page to a worker; a port for one net comes with it. */
 export const GREETING = 'fusenet'
+/** The answer of a worker that has the lock named in the greeting, by which its end is known. */
+export const HOLDS = 'holds'
+
+/** The part of the Web Locks API that is used. */
+interface Locks {
+  request(name: string, work: () => unknown): Promise<unknown>
+  request(name: string, options: { readonly signal: AbortSignal }, work: () => unknown): Promise<unknown>
+}
+
+/** Undefined where there is none: in pages that are not secure. */
+export const lockManager = (): Locks | undefined => (globalThis as { navigator?: { locks?: Locks } }).navigator?.locks
 
 /** The state of a net that is readable without waiting: the page holds a copy. */
 export interface NetState {

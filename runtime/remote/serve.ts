@@ -11,7 +11,8 @@ import type { EvaluateOptions } from '../evaluate-options.ts'
 import type { TensorData } from '../../bundle/format.ts'
 import { Channel, detached, moved, type Port } from './channel.ts'
 import { ReceivedDatasets } from './datasets.ts'
-import { type DeviceFacts, type FetchAnswer, GREETING, type NetState, type OpenedNet, type SentDataset } from './messages.ts'
+import { type DeviceFacts, type FetchAnswer, GREETING, HOLDS, lockManager, type NetState, type OpenedNet,
+  type SentDataset } from './messages.ts'
 
 interface Scope {
   addEventListener(type: 'message', hear: (event: { readonly data: unknown }) => void): void
@@ -22,8 +23,12 @@ export function serve(scope: Scope = hereFor()): void {
   scope.addEventListener('message', ({ data }) => {
     const port = (data as Record<string, unknown> | null)?.[GREETING] as Port | undefined
     if (port === undefined) return
-    host(port)
-    port.postMessage('ready', [])
+    const closed = new Promise<void>((close) => host(port, close))
+    const { lock } = data as { readonly lock?: string }
+    const ready = (): void => port.postMessage('ready', [])
+    if (lock === undefined) return ready()
+    const hold = (): Promise<void> => (port.postMessage(HOLDS, []), closed)
+    Promise.resolve(lockManager()?.request(lock, hold) ?? ready()).catch(ready)
   })
 }
 
@@ -46,7 +51,7 @@ interface Training {
 
 const AHEAD = 4
 
-function host(port: Port): void {
+function host(port: Port, closed: () => void): void {
   let opened: LocalNet | undefined
   const net = (): LocalNet => {
     if (!opened) throw new InputError('no net was opened')
@@ -107,6 +112,7 @@ function host(port: Port): void {
       }
       opened?.close()
       channel.end(new Error('closed'))
+      closed()
     },
     run: async (inputs: Inputs, options?: object) => answer(await net().run(inputs, options)),
     step: async (inputs: Inputs, options?: object) => answer(await net().step(inputs, options)),

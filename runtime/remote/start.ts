@@ -1,6 +1,6 @@
 import { DeviceError } from '../../bundle/device.ts'
 import type { Port } from './channel.ts'
-import { GREETING } from './messages.ts'
+import { GREETING, HOLDS, lockManager } from './messages.ts'
 
 /** The part of a page's Worker that is used here. */
 export interface WorkerLike {
@@ -98,7 +98,15 @@ function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Sta
     }
     const exit = (code: number): void => lose(new DeviceError(`it ended (exit code ${code})`))
     const inNode = typeof (worker as NodeWorker).on === 'function'
+    /*
+     * A worker that is terminated raises no event in a page, but lets go of its locks. Who else has the worker may do that. One that nobody else
+     * has goes without: browsers keep no page with locks to go back to.
+     */
+    const locks = inNode || patience === undefined ? undefined : lockManager()
+    const lock = `fusenet worker ${Date.now()} ${Math.random()}`
+    const ended = new AbortController()
     const end = (): void => {
+      ended.abort()
       worker.removeEventListener?.('error', hear as (event: never) => void)
       if (inNode) {
         for (const [event, what] of [['error', hear], ['exit', exit]] as const)
@@ -120,7 +128,7 @@ function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Sta
       for (const [event, what] of [['error', hear], ['exit', exit]] as const)
         (worker as NodeWorker).on(event, what as (what: never) => void)
     } else worker.addEventListener?.('error', hear as (event: never) => void)
-    port1.onmessage = () => {
+    port1.onmessage = ({ data }) => {
       clearTimeout(timer)
       port1.onmessage = null
       worker.removeEventListener?.('error', hear as (event: never) => void)
@@ -128,8 +136,11 @@ function greet(worker: WorkerLike, own: boolean, patience?: number): Promise<Sta
         lose = (why) => gone(new DeviceError(`the worker of this net is gone: ${why.message}`))
       })
       lost.catch(() => {})
+      // The worker has it for as long as it lives.
+      if (data === HOLDS)
+        locks!.request(lock, { signal: ended.signal }, () => lose(new Error('it was terminated'))).catch(() => {})
       resolve({ port: port1 as unknown as Port, lost, end })
     }
-    worker.postMessage({ [GREETING]: port2 }, [port2] as never[])
+    worker.postMessage({ [GREETING]: port2, ...(locks && { lock }) }, [port2] as never[])
   })
 }

@@ -45,7 +45,7 @@ export async function netFiles(address: string | Host<'URL'>): Promise<ReadonlyM
   throw new InputError(
     `no net is saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${
       names.length > 0 ? ` (saved are ${names.map((other) => plain(other, 60)).join(', ')})` : ', nor is any other'
-    }`,
+    }: where save to that name is under way, await it first`,
   )
 }
 

@@ -215,6 +215,38 @@ describe.runIf(chromiumRunsHere)('a page', () => {
     expect(found.why[2]).toMatch(/^DeviceError: the worker that was handed in cannot be used: its script cannot be loaded/)
   })
 
+  test('a worker that is terminated from outside is told to whoever waits for its net', async () => {
+    const found = await inPage<string[]>(`${HELPERS}
+      const thread = new Worker('/worker.js'), why = []
+      const there = await fusenet.open('mnist/', { device: 'wasm', worker: thread })
+      const events = there.train(data, { epochs: 100 })
+      await events.next()
+      const waits = (async () => { for await (const _ of events); })()
+      thread.terminate()
+      const never = new Promise((_, reject) => setTimeout(() => reject(new Error('nobody is told')), 10_000))
+      for (const work of [() => Promise.race([waits, never]), () => there.run({ image: image.slice(0, 7840) })]) await work().then(() => why.push('works'), (error) => why.push(error.name + ': ' + error.message))
+      there.close()
+      return why`)
+    expect(found).toEqual(Array(2).fill('DeviceError: the worker of this net is gone: it was terminated'))
+  })
+
+  test('a net that is not saved yet, and one whose archive is served', async () => {
+    const found = await inPage<string[]>(`${HELPERS}
+      const net = await fusenet.open('mnist/', { device: 'wasm' }), said = []
+      const first = net.save('indexeddb://early')
+      await fusenet.open('indexeddb://early').then(() => said.push('opened'), ({ message }) => said.push(message))
+      await first
+      await fusenet.deleteNet('early')
+      const bytes = await fusenet.packBundle(await net.save())
+      const again = await fusenet.open('/mine.zip', { device: 'wasm', fetch: async () => new Response(bytes) })
+      const ten = image.slice(0, 7840)
+      said.push(String(String((await net.run({ image: ten })).prob) === String((await again.run({ image: ten })).prob)))
+      for (const each of [net, again]) each.close()
+      return said`)
+    expect(found[0]).toMatch(/^no net is saved as early in this browser.*: where save to that name is under way, await it first$/)
+    expect(found[1]).toBe('true')
+  })
+
   test('a net in a worker runs on WebGPU, as one on the page does, and ends with it', async () => {
     const { page, errors } = await openPage(import.meta.dirname, { files, before: AS_HARDWARE })
     const found = await page.evaluate(`(async () => { const fusenet = await import('/runtime/index.js'); ${HELPERS}

@@ -88,9 +88,18 @@ describe('snapshots', () => {
   })
 
   test('one without a checksum, and one that says nonsense about itself, are refused', async () => {
-    const { tensors, metadata } = readSafetensors(encodeSnapshot((await taken()).snapshot))
+    const bytes = encodeSnapshot((await taken()).snapshot)
+    const { tensors, metadata } = readSafetensors(bytes)
     const { sha256: _, ...rest } = metadata
     expect(() => decodeSnapshot(writeSafetensors(tensors, rest), 's')).toThrow('it carries no checksum')
+    // As Python's json writes it: blanks behind commas and colons.
+    const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true))
+    const header = new TextDecoder().decode(bytes.subarray(8, 8 + length)).trimEnd().replaceAll('":', '": ').replaceAll(',"', ', "')
+    const anew = new Uint8Array(8 + header.length + bytes.length - 8 - length)
+    new DataView(anew.buffer).setBigUint64(0, BigInt(header.length), true)
+    anew.set(new TextEncoder().encode(header), 8)
+    anew.set(bytes.subarray(8 + length), 8 + header.length)
+    expect(() => decodeSnapshot(anew, 's')).toThrow(/^s: another program has written it anew .* take the file as it was/)
     const { snapshot } = await taken()
     for (const identity of [{}, { ...snapshot.identity, batch: 'x' }, { ...snapshot.identity, data: { samples: -1 } }, []]) {
       expect(() => decodeSnapshot(encodeSnapshot({ ...snapshot, identity: identity as never }), 's')).toThrow(

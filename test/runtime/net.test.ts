@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { arrays } from '../../runtime/data/dataset.ts'
 import { InputError } from '../../bundle/errors.ts'
@@ -32,6 +34,16 @@ async function collect(events: AsyncIterable<TrainEvent>): Promise<TrainEvent[]>
 }
 
 describe('run and step', () => {
+  test.each([
+    ['names', ['a', 'b', 'c', 'a'], /holds "a" at 0, where a number is wanted; a label is the number of its class, 0\.\.2/],
+    ['one-hot', [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]], /here are lists of \[4, 3\]; a label is the number of its class/],
+    ['from 1', [1, 2, 3, 1], /label 3 at 2 is not in 0\.\.2: these count from 1, and labels count from 0/],
+    ['one too large', [0, 2, 3, 1], /label 3 at 2 is not in 0\.\.2$/],
+  ])('labels that are %s are told what labels are', async (_, given, why) => {
+    const { net } = await opened()
+    await expect(net.step({ x, label: given as never })).rejects.toThrow(why)
+  })
+
   test('run infers and needs no label', async () => {
     const { net } = await opened()
     const { y } = await net.run({ x })
@@ -340,6 +352,31 @@ describe('train', () => {
     // A loop that failed has ended, too.
     await expect(collect(net.train(samples(3)))).rejects.toThrow(/3 samples/)
     expect(await collect(net.train(data, { steps: 1 }))).toHaveLength(1)
+  })
+
+  test('a loop that nobody holds any more makes place when memory is collected, one that somebody holds does not', async () => {
+    setFlagsFromString('--expose_gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const data = samples(40)
+    const { net } = await opened()
+    const forget = async (): Promise<void> => {
+      const loop = net.train(data, { steps: 30 })
+      await loop.next()
+      await loop.next()
+    }
+    await forget()
+    /** Whether a training of `other` can begin now. It ends by itself. */
+    const begins = async (other: LocalNet): Promise<boolean> => {
+      collectGarbage()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      return collect(other.train(data, { steps: 1 })).then(() => true, () => false)
+    }
+    await expect.poll(() => begins(net), { interval: 1 }).toBe(true)
+    const { net: busy } = await opened()
+    const held = busy.train(data, { steps: 30 })
+    await held.next()
+    for (let i = 0; i < 5; i++) expect(await begins(busy)).toBe(false)
+    expect((await held.next()).done).toBe(false)
   })
 
   test('stopped, written down, restored elsewhere: the same bits as without a stop', async () => {

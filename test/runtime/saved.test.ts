@@ -94,6 +94,28 @@ describe('a bundle as one file', async () => {
     again.close()
   })
 
+  test('opens from its address, whatever is asked with it', async () => {
+    const asked: string[] = []
+    const get = async (url: string): Promise<Response> => {
+      asked.push(url)
+      return url.includes('lost') ? new Response(null, { status: 404 }) : new Response(packed)
+    }
+    for (const address of ['https://x.org/mine.zip', new URL('https://x.org/a/mine.zip?v=2#part')]) {
+      const again = await open(address, { device, fetch: get as never })
+      expect((await again.run({ x: [1, 2] }))['y']).toEqual(want)
+      again.close()
+    }
+    // With a slash it is a folder that is called so.
+    await expect(open('https://x.org/mine.zip/', { device, fetch: get as never })).rejects.toThrow(/mine\.zip\/bundle\.json: is not UTF-8/)
+    await expect(open('https://x.org/lost.zip', { device, fetch: get as never })).rejects.toThrow(/lost\.zip: is not there \(status 404/)
+    expect(asked).toEqual([
+      'https://x.org/mine.zip',
+      'https://x.org/a/mine.zip?v=2',
+      'https://x.org/mine.zip/bundle.json',
+      'https://x.org/lost.zip',
+    ])
+  })
+
   test.each([
     ['another file', new File(['hello'], 'notes.txt'), /notes\.txt is no bundle: a zip archive/],
     ['an archive of other things', ELSEWHERE, /no bundle\.json among these files \(dir\/a\.txt, dir\/b\.bin\)/],
