@@ -268,6 +268,7 @@ export class Executor {
     })
     this.#changeTo({ steps: 0, seed })
     this.#changed = false
+    this.trainingLength = {}
     this.course.reset()
   }
 

@@ -307,6 +307,18 @@ describe('parameters', () => {
     expect(await net.step({ x, label })).toEqual(first)
     expect(net.steps).toBe(1)
   })
+
+  test('reset forgets how long a training was, in updates and in epochs', async () => {
+    const schedule = [{ call: 'poly', args: { power: 1 } }, { call: 'step', args: { gamma: 0.5, every: { count: 1, unit: 'epochs' } } }]
+    const { net } = await opened({ train: { solver: { call: 'sgd', args: { lr: 8 } }, schedule, steps: 8 } })
+    // Of 16 updates, 2 an epoch: the one behind 4 of them has 3/4 of the rate, halved twice.
+    await collect(net.train(samples(8), { steps: 16, keepGoing: true }))
+    expect(net.rateAt(4)).toBe(8 * 3 / 4 / 4)
+    await net.reset()
+    expect(net.rateAt(4)).toBe(8 / 2)
+    expect((await net.trainStep({ x, label })).rate).toBe(8)
+    expect((await net.trainStep({ x, label })).rate).toBe(7)
+  })
 })
 
 describe('train', () => {
