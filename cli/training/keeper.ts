@@ -19,7 +19,7 @@ export const KEPT = 3
 const LOCK = '.lock'
 
 export interface Keeping {
-  /** The number of snapshots that are kept besides the best. */
+  /** The number of snapshots that are kept besides the best. 0: one while it trains, none once it has ended well. */
   readonly keep: number
   /** Whether the training goes on with numbers that are none. */
   readonly keepGoing: boolean
@@ -179,11 +179,17 @@ export class Keeper {
   /** All but the newest ones and the best. What cannot be removed stays. */
   async #prune(): Promise<void> {
     const best = this.#chosen ?? this.best?.path
-    const old = (await stepsOf(this.folder)).slice(this.#settings.keep).filter((name) => join(this.folder, name) !== best)
+    const old = (await stepsOf(this.folder)).slice(Math.max(1, this.#settings.keep)).filter((name) => join(this.folder, name) !== best)
     for (const name of old) {
       await rm(join(this.folder, name), { force: true }).catch(() => {})
       this.#scores.delete(name)
     }
+  }
+
+  /** The training has ended well: where none are to be kept, all of them go. */
+  async finish(): Promise<void> {
+    if (this.#settings.keep > 0) return
+    for (const name of await stepsOf(this.folder)) await rm(join(this.folder, name), { force: true }).catch(() => {})
   }
 
   /** Others may go on with it. A folder without snapshots goes. */

@@ -48,7 +48,12 @@ export function describeTrain(command: Command): void {
       .option('--keep-going', 'train on where the loss, a gradient or a weight is not finite; without it that ends the training')
       .option('--resume <path>', 'go on with a training: the folder of snapshots (its last training), of one training, or one snapshot')
       .option('--snapshot-dir <dir>', 'where each training gets a folder for its snapshots; default: OUTPUT.snapshots')
-      .option('--keep <n>', 'snapshots to keep besides the best by test, or all', kept, KEPT),
+      .option(
+        '--keep <n>',
+        'snapshots to keep besides the best by test, or all; none: those on the way go when it has ended well',
+        kept,
+        KEPT,
+      ),
   )
 }
 
@@ -61,12 +66,16 @@ const share = (text: string): number => {
 
 const kept = (text: string): number => {
   if (text === 'all') return Infinity
+  if (text === 'none' || text === '0') return 0
   try {
     return positiveInteger(text)
   } catch {
-    throw new InvalidArgumentError('A whole number from 1 on is wanted, or all.')
+    throw new InvalidArgumentError('A whole number is wanted, or all, or none.')
   }
 }
+
+/** The number of snapshots as `--keep` spells it. */
+export const keptText = (keep: number): string => (keep === Infinity ? 'all' : keep === 0 ? 'none' : String(keep))
 
 /** The options of the command line for the training, besides those of the net. */
 export interface TrainOptions {
@@ -122,7 +131,7 @@ export function trainOptions(options: Readonly<Record<string, unknown>>): TrainO
     again: [
       ...AGAIN.filter((name) => options[name] !== undefined && !usual(name)).flatMap((
         name,
-      ) => [`--${name}`, options[name] === Infinity ? 'all' : String(options[name])]),
+      ) => [`--${name}`, name === 'keep' ? keptText(options[name] as number) : String(options[name])]),
       ...(options['tuned'] === true ? ['--tuned'] : []),
       ...(options['keepGoing'] === true ? ['--keep-going'] : []),
     ],

@@ -70,13 +70,14 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
       screen.print(`wrote ${job.output}${chosen ? `, with the weights of epoch ${chosen.epoch}` : ''}`)
     }
     const { best } = keeper
-    if (!watch && best && best.path !== keeper.last && !screen.json)
+    if (!watch && best && best.path !== keeper.last && job.keep > 0 && !screen.json)
       screen.note(`best snapshot: ${best.path}, ${best.score.name} ${showMetric(best.score.name, best.score.value)}`)
     const bar = progress(screen, 'test', job.data.test.length)
     const test = await testing(net, job.data.test, endings, (done) => bar.update(done, done)).finally(() => bar.stop())
     if (test === 'ended') return endings.afterTraining()
     screen.event({ event: 'test', step: net.steps, ...test })
     screen.print(`${screen.colors.bold('test')} on ${countOf(test.count, 'sample')}: ${showMetrics(test)}`)
+    await keeper.finish()
     return { seed, steps: net.steps, ...trained, ...(chosen && { best: chosen }), test }
   } finally {
     endings?.close()
@@ -238,7 +239,7 @@ async function update(
     if (net.steps > startedWith) await endings.failed(error)
     throw error
   }
-  if (net.steps > startedWith && stepOfFile(keeper.last ?? '') !== net.steps) await keepEnd(net, keeper, screen)
+  if (net.steps > startedWith && stepOfFile(keeper.last ?? '') !== net.steps && job.keep > 0) await keepEnd(net, keeper, screen)
   const steps = net.steps - startedWith
   if (!screen.json)
     screen.note(

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -54,6 +54,26 @@ test('says what does not go together, and what to install', async () => {
     expect(told.err).toContain(said)
   }
 })
+
+test.skipIf(!hasTorch())('the bundle has the names of classes and columns that one of fusenet has (python3-torch)', async () => {
+  writeFileSync(
+    at('named.csv'),
+    ['wide,label,high,deep', ...Array.from({ length: 40 }, (_, i) => `${i % 7},${['owl', 'cat', 'dog'][i % 3]},${i % 5},${i % 4}`)].join(
+      '\n',
+    ),
+  )
+  const inputs = async (...more: string[]) => {
+    const said = await fusenet(['train', at('t.net'), '--data', at('named.csv'), '--epochs', '1', '--keep', 'none', ...more])
+    expect(said.code, said.err).toBe(0)
+    return (await readBundle(more.at(-1)!)).manifest.inputs
+  }
+  const torch = await inputs('--on', 'torch', '--python', PYTHON, '-o', at('named-torch'))
+  expect(torch).toEqual(await inputs('-o', at('named')))
+  expect(torch).toMatchObject([{ columns: ['wide', 'high', 'deep'] }, { classNames: ['cat', 'dog', 'owl'] }])
+  expect(existsSync(at('named-torch.snapshots'))).toBe(false)
+  const said = await fusenet(['eval', at('named-torch'), '--data', at('named.csv')])
+  expect(said.code, said.err).toBe(0)
+}, 120_000)
 
 test.skipIf(!hasTorch())(
   'two processes of PyTorch stop, fusenet goes on, and it is the training of fusenet alone (python3-torch)',

@@ -230,7 +230,15 @@ describe('snapshots', () => {
     expect(usual.length).toBeLessThan(5)
     expect((await run('--keep', '1', '-o', 'k1')).at(-1)).toBe(80)
     expect(await run('--keep', 'all', '-o', 'kall')).toEqual([10, 20, 30, 40, 50, 60, 70, 80])
-    expect((await train('t.net', '--keep', '0')).code).toBe(2)
+    expect((await train('t.net', '--keep', '0.5')).code).toBe(2)
+    // None besides the bundle, of a training that ended well.
+    for (const [keep, place] of [['none', 'knone'], ['0', 'k0']]) {
+      const said = await train('t.net', '--epochs', '8', '--keep', keep!, '-o', place!)
+      expect(said.code, said.err).toBe(0)
+      expect(events(said, 'snapshot').length).toBeGreaterThan(0)
+      expect(await readdir(`${place}.snapshots`).catch(() => 'gone')).toBe('gone')
+      expect(await readdir(place!)).toContain('bundle.json')
+    }
   })
 
   test('one that ended is made longer, though the file asks for no snapshots, with the bits of one that was as long from the start', async () => {

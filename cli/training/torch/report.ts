@@ -1,5 +1,5 @@
 import type { Evaluation } from '../../../runtime/evaluate-options.ts'
-import type { BestEntry } from '../../../bundle/format.ts'
+import type { BestEntry, InputEntry } from '../../../bundle/format.ts'
 import { showMetric, showMetrics } from '../../metrics.ts'
 import { type Progress, progress, sayLoss } from '../../progress.ts'
 import { type Screen, showDuration } from '../../screen.ts'
@@ -28,6 +28,8 @@ export interface Told {
   readonly tests?: number
   readonly runs?: readonly TorchResult[]
   readonly snapshots?: string
+  /** What the data say of the net's inputs, by their names. */
+  readonly inputs?: Readonly<Record<string, Pick<InputEntry, 'classNames' | 'columns'>>>
 }
 
 export interface TorchResult {
@@ -41,6 +43,8 @@ export interface TorchResult {
 
 /** Shows a training by PyTorch as one of fusenet is shown. */
 export class Report {
+  /** What the data say of the net's inputs, by their names. */
+  inputs: Told['inputs'] = {}
   /** The folder of this training's snapshots. */
   snapshots: string | undefined
   /** The result of a training that came to its end. */
@@ -126,6 +130,7 @@ export class Report {
 
   #start(told: Told): void {
     this.snapshots = told.snapshots
+    this.inputs = told.inputs
     this.#steps = told.steps ?? 0
     this.#perStep = told.batch! * ((told as { accumulate?: number }).accumulate ?? 1)
     this.#perEpoch = Math.max(1, Math.floor(told.samples! / this.#perStep))

@@ -18,7 +18,7 @@ import { showMetrics } from '../../metrics.ts'
 import { VERSION } from '../../package.ts'
 import type { Screen } from '../../screen.ts'
 import { endAtOnce, held } from '../endings.ts'
-import { trainOptions } from '../options.ts'
+import { keptText, trainOptions } from '../options.ts'
 import { checkText, goOn } from '../resume.ts'
 import { findSnapshot, stepsOf } from '../snapshots.ts'
 import { launch } from './launch.ts'
@@ -89,7 +89,7 @@ export async function trainOnTorch(
       processes: run.processes,
       folder,
       options: [
-        ...[...words, ...flags, '--keep', keep === Infinity ? 'all' : String(keep)],
+        ...[...words, ...flags, '--keep', keptText(keep)],
         ...(resumed ? ['--resume', resumed.run ?? resumed.path] : []),
         ...['--output', output, '--save', trained],
       ],
@@ -119,7 +119,12 @@ export async function trainOnTorch(
       batch: chosen.batch,
       weights: trained,
     })
-    await writeBundle(result.best ? { ...weighed, manifest: { ...weighed.manifest, best: result.best } } : weighed, output)
+    // A net of fusenet keeps what the data call its classes and columns, too.
+    const inputs = weighed.manifest.inputs.map((input) => {
+      const { classNames, columns } = report.inputs?.[input.name] ?? {}
+      return { ...input, ...(classNames && !input.classNames && { classNames }), ...(columns && { columns }) }
+    })
+    await writeBundle({ ...weighed, manifest: { ...weighed.manifest, inputs, ...(result.best && { best: result.best }) } }, output)
     screen.print(`wrote ${output}${result.best ? `, with the weights of epoch ${result.best.epoch}` : ''}`)
     screen.print(`${screen.colors.bold('test')} on ${countOf(result.test.count, 'sample')}: ${showMetrics(result.test)}`)
     screen.event({ event: 'done', device: 'torch', torch: python.version, processes: run.processes, runs: [result], bundle: output })

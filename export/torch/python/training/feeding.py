@@ -20,6 +20,7 @@ class Feed:
         """`names`: of the net's classes by input. A net without names takes those of the data; they are added there."""
         fields = changed_fields(dataset.fields, augment) if augment else dataset.fields
         self.fields = fields_for(inputs, fields)
+        self.names = names
         labels = {}
         for entry in inputs:
             own = {**entry, "classNames": names.get(entry["name"], entry.get("classNames"))}
@@ -33,6 +34,15 @@ class Feed:
         for entry in inputs:
             by_field.setdefault(self.fields[entry["name"]], entry)
         self.dataset = Augmented(self.plain, augment, by_field) if augment else self.plain
+
+    def learned(self) -> dict[str, dict]:
+        """What the data say of the net's inputs, as manifests spell it: names of classes, and of a table's columns."""
+        found = {}
+        for name, field in self.fields.items():
+            columns = self.plain.fields[field].columns
+            said = {"classNames": self.names.get(name), "columns": list(columns) if columns else None}
+            found[name] = {key: value for key, value in said.items() if value}
+        return {name: said for name, said in found.items() if said}
 
     def __len__(self):
         return len(self.dataset)

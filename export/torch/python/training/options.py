@@ -37,7 +37,7 @@ def whole(text: str) -> int:
 
 
 def kept(text: str) -> float:
-    return math.inf if text == "all" else positive(text)
+    return math.inf if text == "all" else 0 if text in ("none", "0") else positive(text)
 
 
 def share(text: str) -> float:
@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     add("--weights", metavar="FILE", help="start a new training from these parameters (.safetensors, also a snapshot)")
     add("--resume", metavar="PATH", help="go on with a training, of this program or of fusenet: its folder of snapshots, or one snapshot")
     add("--snapshot-dir", metavar="DIR", help="where each training gets a folder for its snapshots; default: out/NET.snapshots")
-    add("--keep", type=kept, default=3, metavar="N", help="snapshots to keep besides the best by test, or all; default: 3")
+    add("--keep", type=kept, default=3, metavar="N", help="snapshots to keep besides the best by test, or all; none: those on the way go when it has ended well; default: 3")
     add("--save", metavar="W.safetensors", help="where the trained weights go; default: out/NET.safetensors")
     add("--test", action="store_true", help="test the weights and train nothing")
     add("--keep-going", action="store_true", help="train on where the loss, a gradient or a weight is not finite")

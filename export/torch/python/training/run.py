@@ -192,7 +192,7 @@ class Training:
             stopped = self._stopped(left)
             if stopped is None:
                 return None
-        if left <= 0 and written_at != course.step and not (watch and watch.pending):
+        if left <= 0 and written_at != course.step and not (watch and watch.pending) and self.job.keep > 0:
             self._keep_end()
         seconds = time.monotonic() - began_at
         done = course.step - began_with
@@ -329,7 +329,7 @@ class Training:
         self.screen.event(
             event="start", net=job.settings["net"], device=str(course.device), processes=exchange.world(), seed=course.seed,
             batch=course.batch, accumulate=course.accumulate, samples=len(job.train), step=course.step, steps=steps, data=job.data_name,
-            snapshots=self.keeper.folder if self.keeper else None, weights=job.save,
+            snapshots=self.keeper.folder if self.keeper else None, weights=job.save, inputs=job.train.learned(),
         )
         processes = f", {exchange.world()} processes" if exchange.world() > 1 else ""
         after = f", from step {course.step}" if course.step else ""
@@ -369,7 +369,7 @@ class Training:
             replace_file(job.save, bytes(write_safetensors(course.weights(), {"format": "pt"})))
             screen.print(f"wrote {job.save}{', with the weights of epoch ' + str(best['epoch']) if best else ''}")
             kept = self.keeper.best
-            if not self.watch and kept and kept[0] != self.keeper.last:
+            if not self.watch and kept and kept[0] != self.keeper.last and job.keep > 0:
                 screen.note(f"best snapshot: {kept[0]}, {kept[1]['name']} {metric_text(kept[1]['name'], kept[1]['value'])}")
         progress = Progress(screen, "test", len(job.test))
         test = self._evaluate(job.test, lambda done: progress.update(done, done))
@@ -379,6 +379,8 @@ class Training:
             return None
         screen.event(event="test", step=course.step, **test)
         screen.print(f"test on {test['count']} samples: {metrics_text(test)}")
+        if self.first:
+            self.keeper.finish()
         result = {"seed": course.seed, "steps": course.step, **trained, **({"best": best} if best else {}), "test": test}
         screen.event(event="done", device=str(course.device), runs=[result], weights=job.save)
         return result

@@ -288,13 +288,21 @@ class Keeper:
         """All but the newest ones and the best. What cannot be removed stays."""
         chosen = file_of_step(watch.best["step"]) if watch and watch.best else self.best and os.path.basename(self.best[0])
         names = steps_of(self.folder)
-        for name in names[int(min(self.keep, len(names))) :]:
+        for name in names[int(min(max(1, self.keep), len(names))) :]:
             if name != chosen:
                 self.scores.pop(name, None)
                 try:
                     os.remove(os.path.join(self.folder, name))
                 except OSError:
                     pass
+
+    def finish(self) -> None:
+        """The training has ended well: where none are to be kept, all of them go."""
+        for name in steps_of(self.folder) if self.keep == 0 else []:
+            try:
+                os.remove(os.path.join(self.folder, name))
+            except OSError:
+                pass
 
     def close(self) -> None:
         """Others may go on with it. A folder without snapshots goes."""
