@@ -14,6 +14,9 @@ const AS_ANOTHER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   lp_pool: { stride: 'kernel' },
 }
 
+/** Arguments that may be left out, and are written without their names: pad(1). */
+const BY_POSITION: Readonly<Record<string, string>> = { pad: 'size' }
+
 /** Something that cannot be said in the language: the argument's name, and why. */
 export class Unsayable extends Error {}
 
@@ -39,7 +42,8 @@ export function argumentTexts(signature: Signature, given: Readonly<Record<strin
     // A name of one letter tells nothing: dropout(0.2).
     const isList = parameter.type.kind === 'numbers' && needed.length > 1
     const isSide = parameter.optional && parameter.type.kind === 'window'
-    const isPlain = !parameter.named && !isList && !isSide && byPosition && (parameter.default === undefined || parameter.name.length === 1)
+    const isSpoken = parameter.default === undefined || parameter.name.length === 1 || BY_POSITION[signature.name] === parameter.name
+    const isPlain = !parameter.named && !isList && !isSide && byPosition && isSpoken
     texts.push(isPlain ? text : `${parameter.name}: ${text}`)
     byPosition &&= isPlain
   }

@@ -116,6 +116,42 @@ describe('what holds other things', () => {
   test('a text that is not closed ends with its line', () => {
     expect(scopeOf('data "abc\nsolver = 1', 'solver')).toBe('variable.other.assignment')
   })
+  test.each([
+    ['a call', '  a = x -> conv(8, 3\n'],
+    ['a list', '  a = x -> pad([1, 2\n'],
+    ['a list in a call', '  a = x -> pad(size: [1, 2\n'],
+    ['a class list', '  input q: class[cat, dog\n'],
+    ['parentheses', '  a = x -> conv((1 + 2, 3)\n'],
+  ])('%s that is not closed ends where the next statement begins', (_, open) => {
+    const rest = `  b = x -> conv(4, 3)
+  input label: class[2]
+  output prob = softmax(b)
+  loss = softmax_loss(b, label)
+}
+train {
+  solver adam
+}`
+    const text = `net n {\n${open}${rest}`
+    const plain = tokens(`net n {\n  a = x\n${rest}`).filter(({ line }) => line > 2).map(({ text, scopes }) => [text, scopes])
+    expect(tokens(text).filter(({ line }) => line > 2).map(({ text, scopes }) => [text, scopes])).toEqual(plain)
+  })
+  test('a net that is not closed ends where the next item begins', () => {
+    const text = 'net n {\n  input x: f32[3]\n  if true { x -> relu\ntrain {\n  solver adam\n}'
+    expect(scopeOf(text, 'train')).toBe('storage.type.train')
+    expect(scopeOf(text, 'solver')).toBe('keyword.other.setting')
+    expect(tokens(text).find(({ text }) => text === 'solver')!.scopes).not.toContain('meta.net')
+    expect(scopeOf('block b(x, n: 3\nnet n {\n input x: f32[3]\n}', 'input')).toBe('storage.modifier.input')
+  })
+  test('calls and lists may go over several lines', () => {
+    const text =
+      'net n {\n  a = add(\n    x -> conv(8, 3,\n      pad: 1),\n    if s == 2 {\n      q = x -> relu\n      q\n    } else { x }\n  )\n  b = a\n}'
+    expect(scopeOf(text, 'pad')).toBe('variable.parameter')
+    expect(tokens(text).filter(({ text }) => text === ')').map(({ scopes }) => scopes.at(-1))).toEqual([
+      'punctuation.section.parens.end',
+      'punctuation.section.parens.end',
+    ])
+    expect(scopeOf(text, 'q')).toBe('variable.other.assignment')
+  })
   test('names are put together', () => {
     const parts = tokens(NET).filter(({ scopes, line }) =>
       line === 15 && (scopes.includes('entity.name.label') || scopes.includes('meta.interpolation'))

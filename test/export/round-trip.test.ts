@@ -57,7 +57,7 @@ const NETS: readonly string[] = [
     -> mish
   reshape_1 = gate -> fc(4) as squeeze -> hard_sigmoid -> reshape([4, 1, 1])
 
-  output a = mul(mish_1, reshape_1) -> avg_pool(2) -> upsample(2) -> pad(size: 1) -> max_pool(2)
+  output a = mul(mish_1, reshape_1) -> avg_pool(2) -> upsample(2) -> pad(1) -> max_pool(2)
   output b = mish_1 -> reduce_l2([2, 3], keep: false) -> clip(0, 6)
 }
 `,
