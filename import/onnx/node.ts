@@ -265,18 +265,19 @@ export class OnnxNode {
   sampleAxis(axis: number, x: Tensor, what: string): number {
     const front = this.axis(axis, rankOf(x))
     if (x.bare) return front + 1
-    if (front === 0)
-      return this.refuse(
-        `${what} along axis 0, which is the batch here`,
-        'samples are computed one by one: nothing can be joined across them',
-      )
-    return front
+    const { what: why, mend } = acrossBatch(what)
+    return front === 0 ? this.refuse(why, mend) : front
   }
 
   shape(input: number): readonly Dimension[] {
     return shapeOf(this.value(input))
   }
 }
+
+export const acrossBatch = (what: string): { readonly what: string; readonly mend: string } => ({
+  what: `${what} along axis 0, which is the batch here`,
+  mend: 'samples are computed one by one: nothing can be joined across them',
+})
 
 export const labelOf = (proto: NodeProto): string =>
   `${proto.domain ? `${proto.domain}.` : ''}${proto.opType} node ${proto.name || `that makes ${proto.outputs.find(Boolean) ?? 'nothing'}`}`

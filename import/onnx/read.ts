@@ -10,6 +10,7 @@ import { OPSETS } from './operators/table.ts'
 import { type GraphProto, type ModelProto, readModelProto } from './proto.ts'
 import { storedTensor } from './tensor-data.ts'
 import { type Constant, parameterOf, type Value } from './value.ts'
+import { acrossBatch } from './node.ts'
 import { walkGraph } from './walk.ts'
 
 /** The IR version up to which the format is known. */
@@ -152,6 +153,9 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
   if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
   if (problems.length) throw new ImportError(problems)
   const layers = applyPatterns([...walked, ...constants], new Set(results.map(({ value }) => value)), shapes)
+  const acrossSamples = layers.filter(({ op, arguments: { axes } }) => op === 'reduce_mean' && Array.isArray(axes) && axes.includes(0))
+  if (acrossSamples.length > 0)
+    throw new ImportError(acrossSamples.map(({ from: [where = ''] }) => ({ where, ...acrossBatch('it reduces') })))
   if (bare) notes.push({ about: '', kind: 'changed', text: 'no axis of its inputs is the batch: an input is one sample' })
   const used = new Set([...layers.flatMap((layer) => layer.inputs), ...results.map((result) => result.value)])
   return {

@@ -6,7 +6,7 @@ const mean = oneOf(
   call('reduce_mean', ['x'], { as: 'mean', where: ({ keep }) => keep !== false }),
   call('global_avg_pool', ['x'], { as: 'mean' }),
 )
-const centred = call(['instance_norm', 'layer_norm'], [call('sub', ['x', mean])])
+const centred = call(['instance_norm', 'layer_norm', 'batch_norm'], [call('sub', ['x', mean])])
 
 /**
  * A normalization of x - mean(x), along the axes that it normalizes itself: that of x, which takes the mean in two parts by itself. So fusenet
@@ -14,7 +14,7 @@ const centred = call(['instance_norm', 'layer_norm'], [call('sub', ['x', mean])]
  */
 export const centredNorm: Pattern = {
   name: 'centred-norm',
-  ops: ['instance_norm', 'layer_norm'],
+  ops: ['instance_norm', 'layer_norm', 'batch_norm'],
   rewrite: (graph, layer) => {
     const found = match(graph, layer, centred)
     const x = found?.values.get('x')
@@ -27,8 +27,10 @@ export const centredNorm: Pattern = {
   },
 }
 
-/** The axes that a layer normalizes, ascending. */
-function normalizedBy({ op, arguments: { axis = 1, end = -1 } }: ModelLayer, rank: number): readonly number[] {
+/** The axes that a layer normalizes, ascending: with stored statistics none. */
+function normalizedBy({ op, arguments: { axis = 1, end = -1, stats } }: ModelLayer, rank: number): readonly number[] {
+  if (op === 'batch_norm')
+    return (stats as { call?: string } | undefined)?.call === 'batch' ? [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)] : []
   const [first, last] = op === 'instance_norm' ? [2, rank - 1] : [fromFront(Number(axis), rank), fromFront(Number(end), rank)]
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i)
 }

@@ -61,6 +61,20 @@ const NETS: readonly string[] = [
   output b = mish_1 -> reduce_l2([2, 3], keep: false) -> clip(0, 6)
 }
 `,
+  `net three {
+  input x: f32[4, 8, 8]
+
+  logits = x
+    -> conv(8, 3, pad: 1)                 as c1
+    -> batch_norm(stats: batch)           as bn
+    -> relu
+    -> fc(6)                              as hidden
+    -> batch_norm(eps: 0.1, stats: batch) as bn2
+    -> fc(3)                              as head
+
+  output y = logits
+}
+`,
 ]
 
 test.each(NETS)('a net comes back as it was: text and weights, to the bit: %#', (text) => {

@@ -152,8 +152,13 @@ describe('normalization', () => {
       'y = scale(n) weight[8] bias[8]',
     ])
   })
-  test('not the mean of the batch, of other axes, or what is read elsewhere', () => {
-    expect(rewrite(norm([0, 2, 3]), MAP, {}, ['n'])).toHaveLength(7)
+  test('over the batch and the map it is batch_norm with statistics of the batch', () => {
+    const found = rewrite(norm([0, 2, 3]), MAP, {}, ['n'])
+    expect(found).toHaveLength(1)
+    expect(found[0]).toMatch(/^n = batch_norm\(x, .*affine: false\)$/)
+  })
+  test('not other means of the batch, of other axes, or what is read elsewhere', () => {
+    for (const axes of [[0], [0, 2], [0, 1, 2, 3]]) expect(rewrite(norm(axes), MAP, {}, ['n'])).toHaveLength(7)
     expect(rewrite(norm([1, 3]), MAP, {}, ['n'])).toHaveLength(7)
     expect(rewrite(norm([2, 3]), MAP, {}, ['n', 'm'])).toHaveLength(7)
   })

@@ -12,8 +12,15 @@ interface Over {
   readonly dims: readonly number[]
 }
 
-/** The axes of a reduction and what it leaves; undefined where it has none. They are an attribute, and an input from opset `since` on. */
-function over(node: OnnxNode, x: Tensor, since: number): Over | undefined {
+/** Whether axes are all but that of channels, the batch among them: those of statistics of a batch. */
+const isOfChannels = (axes: readonly number[], x: Tensor): boolean =>
+  !x.bare && axes.length === rankOf(x) - 1 && axes.includes(0) && !axes.includes(1)
+
+/**
+ * The axes of a reduction and what it leaves; undefined where it has none. They are an attribute, and an input from opset `since` on. `isOfBatch`: it may
+ * be over the batch, if that is a part of a normalization by a batch's own statistics: whoever made no such thing of it refuses it.
+ */
+function over(node: OnnxNode, x: Tensor, since: number, isOfBatch = false): Over | undefined {
   const given = listOf(node, 'axes', 1, since)
   if (!given?.length && node.int('noop_with_empty_axes', 0) !== 0) return undefined
   const rank = rankOf(x)
@@ -21,8 +28,9 @@ function over(node: OnnxNode, x: Tensor, since: number): Over | undefined {
   // All axes of a model of one sample: those of the sample, if the batch's stays as an axis.
   const asked = !x.bare && axes.includes(0) && node.net.declaredBatch === 1 && node.int('keepdims', 1) !== 0 ? axes.filter((d) => d !== 0)
     : axes
-  const own = asked.map((axis) => node.sampleAxis(axis, x, 'it reduces'))
   const keep = node.int('keepdims', 1) !== 0
+  const own = isOfBatch && keep && isOfChannels(asked, x) && node.net.declaredBatch === undefined ? asked
+    : asked.map((axis) => node.sampleAxis(axis, x, 'it reduces'))
   return { axes: own.toSorted((a, b) => a - b), keep, dims: x.dims.flatMap((dim, d) => (!own.includes(d + 1) ? [dim] : keep ? [1] : [])) }
 }
 
@@ -34,7 +42,7 @@ interface Steps {
 
 const reduce = (layer: string, since: number, steps: Steps = {}) => (node: OnnxNode): void => {
   const x = node.tensor(0)
-  const how = over(node, x, since)
+  const how = over(node, x, since, layer === 'reduce_mean' && !steps.before && !steps.after)
   const from = steps.before?.(node, x) ?? x
   if (!how) return node.give(steps.after ? node.emit(steps.after, [from], {}, x.dims) : from)
   const sum = node.emit(layer, [from], { axes: how.axes, keep: how.keep }, how.dims, { main: !steps.after, type: x.type })

@@ -56,6 +56,14 @@ describe('what stands in the way', () => {
     ['samples that are joined', oneInput(['n', 3], [node('ReduceSum', ['x', 'a'], ['y'])], { initializers: { a: ints(0) } }), {}, [
       'ReduceSum node that makes y: it reduces along axis 0, which is the batch here',
     ]],
+    [
+      'samples that are averaged',
+      oneInput(['n', 3], [node('ReduceMean', ['x', 'a'], ['y'])], { opset: 18, initializers: { a: ints(0) } }),
+      {},
+      [
+        'ReduceMean node that makes y: it reduces along axis 0, which is the batch here',
+      ],
+    ],
     ['a weight that is computed', oneInput(['n', 3, 4, 4], [node('Conv', ['x', 'x'], ['y'])]), {}, [
       "Conv node that makes y: the weight is computed from the net's inputs",
     ]],
