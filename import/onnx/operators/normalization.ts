@@ -7,6 +7,9 @@ import { FLOAT32 } from '../element-type.ts'
 import { rearranged, repeating } from './rearrange.ts'
 import type { OnnxOperator } from './operator.ts'
 
+/** Whether PyTorch wrote the model. In training it keeps the variance times m / (m - 1), where ONNX says that of the population. */
+const fromTorch = (node: OnnxNode): boolean => node.net.producer.startsWith('pytorch')
+
 /** A constant of one number a channel. */
 function channelNumbers(node: OnnxNode, input: number, what: string, channels: number): Constant {
   const c = node.constant(input, what)
@@ -19,7 +22,8 @@ const parameters = (named: Readonly<Record<string, Constant>>, shape: readonly n
 
 /**
  * batch_norm. The test form computes with the stored statistics; in training both forms keep
- *   running = momentum running + (1 - momentum) batch, of the population's variance (opset 14; in 9 to 13 the specification does not say).
+ *   running = momentum running + (1 - momentum) batch, of the population's variance (opset 14; in 9 to 13 the specification does not say), or, of a
+ * net of PyTorch, what PyTorch keeps: the unbiased one.
  */
 function batchNormalization(node: OnnxNode): void {
   const x = node.tensor(0)
@@ -27,14 +31,15 @@ function batchNormalization(node: OnnxNode): void {
   if (channels === undefined) return node.refuse('its input has no channels')
   if (node.opset < 9 && node.int('spatial', 1) === 0)
     return node.refuse('spatial is 0: statistics for every position', 'export it with opset 9 or later')
-  if (node.opset >= 14 && node.int('training_mode', 0) !== 0)
+  const isTraining = node.opset >= 14 && node.int('training_mode', 0) !== 0
+  if (isTraining)
     node.note('changed', 'its training form is batch_norm: statistics of the batch in training, the kept ones at test time')
   const { arguments: args, parameters: own } = affine(channelNumbers(node, 1, 'scale', channels), channelNumbers(node, 2, 'B', channels), [
     channels,
   ])
-  const stats = statisticsPolicy(node)
+  const stats = statisticsPolicy(node, isTraining)
   node.give(
-    node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats, ...args }, x.dims, {
+    node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats, ...(fromTorch(node) && { unbiased: true }), ...args }, x.dims, {
       parameters: {
         ...own,
         ...(stats === 'cumulative' && parameters({ count: constantOf(new Float32Array(1), [1], FLOAT32) }, [1])),
@@ -52,11 +57,29 @@ const MEAN_OF_ALL =
 const NEVER_MOVED =
   'batch normalization of momentum 1: its statistics stay as they are in training, stats: moving(newest: 0). To learn them write stats: moving(newest: 0.1), or cumulative'
 
-/** PyTorch has no number for a mean over all batches (`momentum=None`) and exports it as momentum 1, as which ONNX keeps what was. */
-function statisticsPolicy(node: OnnxNode): Argument {
+const NEWEST_ALONE =
+  'batch normalization of momentum 0 in its training form: PyTorch writes that for momentum=None of a net that no batch has trained, whose statistics are the mean over all batches, stats: cumulative. Where it was momentum=1, which keeps those of the last batch, write stats: moving(newest: 1)'
+const PART_OF_MEAN = (batches: number): string =>
+  `batch normalization of momentum 1 - 1/${batches + 1} in its training form is read as moving(newest: 1/${
+    batches + 1
+  }): PyTorch writes the same for momentum=None after ${batches} batches, whose statistics are the mean over all batches; then write stats: cumulative`
+
+/** The momenta that people choose, as the weight of the newest batch. */
+const USUAL = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]
+
+/**
+ * PyTorch has no number for a mean over all batches (`momentum=None`). It exports it as momentum 1, as which ONNX keeps what was; in the training form, after
+ * k batches, as 1 - 1 / (k + 1).
+ */
+function statisticsPolicy(node: OnnxNode, isTraining: boolean): Argument {
   const newest = Number((1 - node.float('momentum', 0.9)).toPrecision(7))
-  const cumulative = newest === 0 && node.net.producer.startsWith('pytorch')
+  const isTorch = fromTorch(node)
+  const cumulative = isTorch && (newest === 0 || (newest === 1 && isTraining))
+  const batches = Math.round(1 / newest) - 1
   if (newest === 0) node.noteOnce('changed', cumulative ? MEAN_OF_ALL : NEVER_MOVED)
+  else if (cumulative) node.noteOnce('changed', NEWEST_ALONE)
+  else if (isTorch && isTraining && !USUAL.includes(newest) && Math.abs(newest * (batches + 1) - 1) < 1e-5)
+    node.noteOnce('differs', PART_OF_MEAN(batches))
   return cumulative ? 'cumulative' : { call: 'moving', arguments: { newest } }
 }
 

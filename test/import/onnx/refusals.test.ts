@@ -193,12 +193,15 @@ test('what is left out is told', () => {
 })
 
 describe('statistics that never move in training, momentum 1,', () => {
-  const read = (producer: string, momentum: number): ModelNet => {
+  const read = (producer: string, momentum: number, training = false): ModelNet => {
     const initializers = { gamma: floats([2], [1, 2]), beta: floats([2], [3, 4]), mean: floats([2], [5, 6]), variance: floats([2], [7, 8]) }
     const one = (x: string, y: string): Node =>
-      node('BatchNormalization', [x, ...Object.keys(initializers)], [y], { momentum: { float: momentum } })
+      node('BatchNormalization', [x, ...Object.keys(initializers)], [y], {
+        momentum: { float: momentum },
+        ...(training && { training_mode: 1 }),
+      })
     const nodes = [one('x', 'h'), one('h', 'y')]
-    return readOnnx(bytesSource('m.onnx', oneInput(['n', 2, 3, 3], nodes, { initializers, producer })))
+    return readOnnx(bytesSource('m.onnx', oneInput(['n', 2, 3, 3], nodes, { initializers, producer, ...(training && { opset: 14 }) })))
   }
   const stats = ({ layers }: ModelNet): unknown[] => layers.map(({ arguments: args }) => args!['stats'])
 
@@ -224,6 +227,24 @@ describe('statistics that never move in training, momentum 1,', () => {
       expect(layers[0]!.arguments!['stats']).toEqual({ call: 'moving', arguments: { newest } })
       expect(notes).toEqual([])
     }
+  })
+
+  test("the training form of PyTorch's mean over all batches is momentum 0, and a part of it after some", () => {
+    const fresh = read('pytorch', 0, true)
+    expect(stats(fresh)).toEqual(['cumulative', 'cumulative'])
+    const texts = ({ notes }: ModelNet): string[] => notes.map(({ text }) => text).filter((text) => text.includes('momentum'))
+    expect(texts(fresh)).toEqual([expect.stringMatching(/momentum 0 in its training form.*write stats: moving\(newest: 1\)/)])
+    const later = read('pytorch', 0.75, true)
+    expect(stats(later)[0]).toEqual({ call: 'moving', arguments: { newest: 0.25 } })
+    expect(texts(later)).toEqual([expect.stringMatching(/momentum=None after 3 batches.*write stats: cumulative/)])
+    for (const [producer, momentum] of [['pytorch', 0.9], ['pytorch', 0.7], ['another', 0], ['another', 0.75]] as const)
+      expect(texts(read(producer, momentum, true))).toEqual([])
+  })
+
+  test('the variance that is kept is the unbiased one where PyTorch wrote it', () => {
+    const unbiased = (producer: string): unknown[] => read(producer, 0.9).layers.map(({ arguments: args }) => args!['unbiased'])
+    expect(unbiased('pytorch')).toEqual([true, true])
+    expect(unbiased('another')).toEqual([undefined, undefined])
   })
 })
 
