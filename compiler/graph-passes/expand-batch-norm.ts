@@ -110,7 +110,7 @@ function updateOf(node: Node, statistics: Value): Node[] {
   const policy = policyOf(node.attributes)
   if (policy === 'batch' || policy === 'global') return []
   const { running_mean: mean, running_var: variance } = node.parameters
-  const { count } = node.parameters
+  const { count, scale_factor } = node.parameters
   const x = node.inputs[0]!
   const positions = x.shape.slice(2).reduce<number>((product, dim) => product * (dim as number), 1)
   return [{
@@ -118,7 +118,12 @@ function updateOf(node: Node, statistics: Value): Node[] {
     name: `${node.name}.update`,
     op: 'update_statistics',
     inputs: [statistics],
-    parameters: { running_mean: mean!, running_var: variance!, ...(policy === 'cumulative' && count && { count }) },
+    parameters: {
+      running_mean: mean!,
+      running_var: variance!,
+      ...(policy === 'cumulative' && count && { count }),
+      ...(policy === 'caffe' && scale_factor && { scale_factor }),
+    },
     outputs: [mean!, variance!],
     attributes: {
       ...node.attributes,

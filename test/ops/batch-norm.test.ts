@@ -242,6 +242,33 @@ describe('expand-batch-norm', () => {
     }
   })
 
+  test.each([
+    ['moving', 2],
+    ['cumulative', 2],
+    ['caffe', 2],
+    ['caffe', 0],
+  ])('%s leaves the statistics of a channel that are no numbers as they are used, after %d batches', (policy, count) => {
+    const start = count === 0 ? { running_mean: [0, 0, 0], running_var: [0, 0, 0] }
+      : { running_mean: [0.5, 0.25, -1], running_var: [2, 1, 0.25] }
+    const counter = policy === 'moving' ? {} : { [policy === 'caffe' ? 'scale_factor' : 'count']: [count] }
+    const built = build({ ...callOf(policies[policy]!), parameters: { gamma, beta, ...start, ...counter } })
+    const data = noise(120, 50)
+    const channels = x.shape[1] as number
+    const points = data.length / ((x.shape[0] as number) * channels)
+    // Of channel 1 one number is none.
+    data[points + 1] = NaN
+    built.storage.set(built.node.inputs[0]!, data)
+    run(built, expanded(built, { update: true, stats: 'train' }))
+    const role = (name: string): ArrayLike<number> => built.storage.get(built.node.parameters[name]!)!
+    const divisor = (sums: number): number => (policy !== 'caffe' ? 1 : sums === 0 ? Infinity : sums)
+    const now = policy === 'caffe' ? role('scale_factor')[0]! : 0
+    if (policy === 'caffe') expect(now).toBeCloseTo(count * 0.99 + 1, 12)
+    for (const name of ['running_mean', 'running_var'] as const)
+      expect(role(name)[1]! / divisor(now)).toBeCloseTo(start[name][1]! / divisor(count), 12)
+    // The other channels follow the batch.
+    expect(role('running_mean')[0]).toBeCloseTo(formulas[policy]!(start.running_mean[0]!, statisticsOf(data, x.shape).mean[0]!, count), 10)
+  })
+
   test('the variance of one value is not corrected', () => {
     const built = build({ op: 'batch_norm', inputs: [fed([1, 3])], attributes: policies['caffe']!, parameters: { gamma, beta } })
     run(built, expanded(built, { update: true, stats: 'train' }))

@@ -1,5 +1,5 @@
 import type { Node, Value } from '../../graph/graph.ts'
-import { add, constant, div, type Expression, ifFinite, load, max, mul, scalar, sub } from '../../ir/expression.ts'
+import { add, constant, div, type Expression, ifFinite, load, max, mul, scalar, select, sub } from '../../ir/expression.ts'
 import { axis } from '../../ir/affine.ts'
 import { count, equation, store } from '../../ir/equation.ts'
 import { numberOf } from '../elementwise.ts'
@@ -33,7 +33,7 @@ const updateStatistics: Operator = {
     // A batch that gives no number is not mixed in: nothing would ever bring it out again.
     const updated = (running: Value, batch: Expression): Expression => {
       const result = updatedBy(node, load(running, c), batch)
-      return ifFinite(result, result, load(running, c))
+      return ifFinite(result, result, kept(node, load(running, c)))
     }
     const broken = (running: Value, batch: Expression): Expression => ifFinite(updatedBy(node, load(running, c), batch), 0, 1)
     return [equation(node.name, [node.layer], [c], [
@@ -43,6 +43,16 @@ const updateStatistics: Operator = {
       ...(counter ? [count(counter, add(broken(mean, batchMean), broken(variance, batchVariance)))] : []),
     ])]
   },
+}
+
+/** What leaves a statistic as it is while the batch is counted: a sum of which the mean is kept takes it once more. */
+function kept(node: Node, running: Expression): Expression {
+  const { call, args } = statsOf(node.attributes)
+  if (call !== 'caffe') return running
+  // With s' = s f + 1 behind the batch, sum' / s' = sum / s. While s is 0 there is no mean.
+  const factor = load(node.parameters['scale_factor']!, 0)
+  const mean = select('eq', factor, 0, 0, div(running, select('eq', factor, 0, 1, factor)))
+  return add(mul(running, numberOf(args, 'fraction', 0.999)), mean)
 }
 
 function updatedBy(node: Node, running: Expression, batch: Expression): Expression {

@@ -73,17 +73,19 @@ class BatchNorm(nn.Module):
 
     @torch.no_grad()
     def keep(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        """Mixes in a batch's statistics. What is no number is not mixed in: nothing would ever bring it out again."""
+        """Mixes in a batch's statistics. What is no number is not mixed in, and what is used stays what it is."""
         if self.unbiased:
             variance = variance * (count / (count - 1).clamp(min=1))
-        for running, newest in ((self.running_mean, mean), (self.running_var, variance)):
+        used = self.stored()
+        for running, newest, kept in ((self.running_mean, mean, used[0]), (self.running_var, variance, used[1])):
             if self.stats == "caffe":
                 mixed = running * self.fraction + newest
+                kept = running * self.fraction + kept
             elif self.stats == "cumulative":
                 mixed = (running * self.count + newest) / (self.count + 1)
             else:
                 mixed = self.newest * newest + (1 - self.newest) * running
-            running.copy_(torch.where(torch.isfinite(mixed), mixed, running))
+            running.copy_(torch.where(torch.isfinite(mixed), mixed, kept))
         if self.stats == "caffe":
             self.scale_factor.mul_(self.fraction).add_(1)
         elif self.stats == "cumulative":
