@@ -12,6 +12,33 @@ const READ_AT_ONCE = 2 ** 15
 const KINDS = { f32: Float32Array, i32: Int32Array, u8: Uint8Array } as const
 const kindOf = (data: Column['data']): ColumnKind => (data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8')
 
+const isShared = (data: Column['data']): boolean => typeof SharedArrayBuffer !== 'undefined' && data.buffer instanceof SharedArrayBuffer
+
+function describe(id: number, dataset: Dataset, columns: Readonly<Record<string, Column>> | undefined): SentDataset {
+  const fields = Object.fromEntries(
+    Object.entries(dataset.fields).map((
+      [name, { shape, type, classes, classNames, columns: named }],
+    ): [string, Field] => [name, {
+      shape: [...shape],
+      type,
+      ...(classes !== undefined && { classes }),
+      ...(classNames && { classNames: [...classNames] }),
+      ...(named && { columns: [...named] }),
+    }]),
+  )
+  const described = columns && Object.fromEntries(
+    Object.entries(columns).map((
+      [name, { data, scale }],
+    ) => [name, {
+      kind: kindOf(data),
+      length: data.length,
+      ...(scale !== undefined && { scale }),
+      ...(isShared(data) && { shared: data }),
+    }]),
+  )
+  return { id, length: dataset.length, fields, marked: dataset.mark !== undefined, ...(described && { columns: described }) }
+}
+
 /** The page's side: sends arrays once, and reads samples of everything else when they are asked for. */
 export class SentDatasets {
   readonly #channel: () => Channel
@@ -22,53 +49,38 @@ export class SentDatasets {
     this.#channel = channel
   }
 
-  /** Has a dataset at hand for the other side while work is done with it. */
+  /**
+   * Has a dataset at hand for the other side while work is done with it. The work begins at once, so that it keeps its place among other calls; what
+   * arrays hold follows it, piece by piece.
+   */
   async with<T>(dataset: Dataset, work: (sent: SentDataset) => Promise<T>): Promise<T> {
     const id = this.#next++
+    const columns = columnsOf(dataset)
     this.#sent.set(id, dataset)
+    let isOver = false
+    const done = work(describe(id, dataset, columns)).finally(() => {
+      isOver = true
+    })
+    done.catch(() => {})
     try {
-      return await work(await this.#send(id, dataset))
+      if (columns) await this.#sendColumns(id, columns, () => isOver)
+      return await done
     } finally {
       this.#sent.delete(id)
       this.#channel().tell('forget', id)
     }
   }
 
-  async #send(id: number, dataset: Dataset): Promise<SentDataset> {
-    const columns = columnsOf(dataset)
-    const fields = Object.fromEntries(
-      Object.entries(dataset.fields).map((
-        [name, { shape, type, classes, classNames, columns: named }],
-      ): [string, Field] => [name, {
-        shape: [...shape],
-        type,
-        ...(classes !== undefined && { classes }),
-        ...(classNames && { classNames: [...classNames] }),
-        ...(named && { columns: [...named] }),
-      }]),
-    )
-    const sent: SentDataset = { id, length: dataset.length, fields, marked: dataset.mark !== undefined }
-    if (!columns) return sent
-    const shared = (data: Column['data']): boolean => typeof SharedArrayBuffer !== 'undefined' && data.buffer instanceof SharedArrayBuffer
-    const described = Object.fromEntries(
-      Object.entries(columns).map((
-        [name, { data, scale }],
-      ) => [name, {
-        kind: kindOf(data),
-        length: data.length,
-        ...(scale !== undefined && { scale }),
-        ...(shared(data) && { shared: data }),
-      }]),
-    )
+  async #sendColumns(id: number, columns: Readonly<Record<string, Column>>, isOver: () => boolean): Promise<void> {
     for (const [name, { data }] of Object.entries(columns)) {
-      if (shared(data)) continue
+      if (isShared(data)) continue
       const step = COPIED_AT_ONCE / data.BYTES_PER_ELEMENT
-      for (let from = 0; from < data.length; from += step) {
-        this.#channel().tell('column', id, name, kindOf(data), data.length, from, moved(data.slice(from, from + step)))
+      for (let from = 0; from < data.length && !isOver(); from += step) {
+        this.#channel().tell('column', id, name, from, moved(data.slice(from, from + step)))
         await nextTask()
       }
     }
-    return { ...sent, columns: described }
+    if (!isOver()) this.#channel().tell('arrived', id)
   }
 
   /** Samples that the other side asks for, as arrays of its own. */
@@ -98,35 +110,56 @@ export class SentDatasets {
   }
 }
 
+/** Arrays that are on their way. */
+interface Arriving {
+  readonly columns: ReadonlyMap<string, Column['data']>
+  readonly whole: Promise<void>
+  arrive(): void
+}
+
 /** The worker's side. */
 export class ReceivedDatasets {
   readonly #channel: () => Channel
-  readonly #columns = new Map<number, Map<string, Column['data']>>()
+  readonly #arriving = new Map<number, Arriving>()
 
   constructor(channel: () => Channel) {
     this.#channel = channel
   }
 
-  column(id: number, name: string, kind: ColumnKind, length: number, from: number, data: Column['data']): void {
-    const columns = this.#columns.get(id) ?? new Map<string, Column['data']>()
-    this.#columns.set(id, columns)
-    const whole = columns.get(name) ?? new KINDS[kind](length)
-    columns.set(name, whole)
-    whole.set(data, from)
+  column(id: number, name: string, from: number, data: Column['data']): void {
+    this.#arriving.get(id)?.columns.get(name)!.set(data, from)
+  }
+
+  arrived(id: number): void {
+    this.#arriving.get(id)?.arrive()
   }
 
   forget(id: number): void {
-    this.#columns.delete(id)
+    this.#arriving.delete(id)
   }
 
+  /** The dataset; who reads arrays waits until they are here. */
   dataset({ id, length, fields, marked, columns }: SentDataset): Dataset {
     if (columns) {
-      return arrays(Object.fromEntries(
-        Object.entries(columns).map(([name, { kind, scale, shared }]): [string, Column] => {
-          const data = (shared ?? this.#columns.get(id)?.get(name) ?? new KINDS[kind]()) as Column['data']
-          return [name, { ...fields[name]!, data, ...(scale !== undefined && { scale }) }]
-        }),
+      const { columns: own, whole } = this.#expect(id, columns)
+      const dataset = arrays(Object.fromEntries(
+        Object.entries(columns).map(([name, { scale }]): [string, Column] => [name, {
+          ...fields[name]!,
+          data: own.get(name)!,
+          ...(scale !== undefined && { scale }),
+        }]),
       ))
+      return {
+        ...dataset,
+        read: async (...of) => {
+          await whole
+          await dataset.read(...of)
+        },
+        mark: async () => {
+          await whole
+          return await dataset.mark!()
+        },
+      }
     }
     return {
       length,
@@ -137,5 +170,18 @@ export class ReceivedDatasets {
       },
       ...(marked && { mark: () => this.#channel().call('mark', id) as Promise<string> }),
     }
+  }
+
+  #expect(id: number, columns: NonNullable<SentDataset['columns']>): Arriving {
+    let arrive = (): void => {}
+    const whole = new Promise<void>((resolve) => {
+      arrive = resolve
+    })
+    const own = new Map(
+      Object.entries(columns).map(([name, { kind, length, shared }]) => [name, (shared ?? new KINDS[kind](length)) as Column['data']]),
+    )
+    const arriving = { columns: own, whole, arrive }
+    this.#arriving.set(id, arriving)
+    return arriving
   }
 }

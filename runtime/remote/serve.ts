@@ -162,6 +162,7 @@ function host(port: Port, closed: () => void): void {
         true,
       ),
     column: (...args: Parameters<ReceivedDatasets['column']>) => datasets.column(...args),
+    arrived: (id: number) => datasets.arrived(id),
     forget: (id: number) => datasets.forget(id),
     freeze: async (patterns: readonly string[]) => answer(await net().freeze(patterns)),
     parameters: async () => answer(await net().parameters()),

@@ -130,6 +130,18 @@ describe('a net in a worker', () => {
     expect(b).toEqual(a)
   })
 
+  test.each([['arrays', data], ['a dataset that is read', read]])(
+    'evaluates %s with the parameters before a step behind it',
+    async (_, dataset) => {
+      const [here, there] = await both()
+      const wanted = await here.evaluate(dataset)
+      const [found] = await Promise.all([there.evaluate(dataset), there.trainStep(batch)])
+      expect(found).toEqual(wanted)
+      await here.trainStep(batch)
+      expect(await there.evaluate(dataset)).toEqual(await here.evaluate(dataset))
+    },
+  )
+
   test('is ahead by few updates, and by none where the page looks at an epoch', async () => {
     const [, there] = await both()
     let drawn = 0
