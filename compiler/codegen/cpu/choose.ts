@@ -1,34 +1,20 @@
 import { isAxis } from '../../ir/affine.ts'
 import type { BlockSizes, Equation } from '../../ir/equation.ts'
-import type { Contraction } from './simplify.ts'
+import { invariant } from '../../invariant.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
+import { inOrder } from '../../ir/in-order.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { applySchedule } from './apply-schedule.ts'
-import { chooseFilterGradient } from './filter-gradient.ts'
 import { rankContractions } from './contraction.ts'
-import { chooseDepthwise } from './depthwise.ts'
-import { chooseDepthwiseGradient } from './depthwise-gradient.ts'
-import { chooseInnerProduct } from './inner-product.ts'
 import { prepackTransposed } from './prepack-transposed.ts'
 import type { LoopNest } from './loop-nest.ts'
-import { choosePhases } from './phases-nest.ts'
-import { choosePointwise, isNarrowMap } from './pointwise.ts'
 import { pricer } from './price.ts'
-import { AxisNames, type CpuSchedule } from './schedule.ts'
+import { inPreference, type Rule, RULES, type ScheduleLimits, scheduleOfImages, unlessMisfit } from './rules.ts'
+import { AxisNames, type CpuSchedule, ScheduleMismatch } from './schedule.ts'
 import { simplify } from './simplify.ts'
-import { chooseImages, chooseWinograd } from './winograd/forward.ts'
 import { prepackFilter } from './winograd/prepack.ts'
-import { chooseGradientOfImages, chooseWeightGradient } from './winograd/weight-gradient.ts'
-
-/** What schedules a target allows. */
-export interface ScheduleLimits {
-  /** Winograd's algorithm is left out: every output is the sum of its own products. */
-  readonly precise?: true
-  /** Kernels have a second form for engines that join neighbouring vectors: see `widenNest`. Schedules are the same. */
-  readonly wide?: true
-}
 
 /** Images of the smallest block whose vectors are full. */
 const FILLED_BLOCK = 8
@@ -38,9 +24,15 @@ const withManyImages = onceByNode((e: Equation): Equation => ({ ...e, manyImages
 /** Register tiles after the best one that are worth a measurement. */
 const OTHER_TILES = 5
 
+/** A schedule that fits an equation, and the loop nest by it. */
+export interface Fitted {
+  readonly schedule: CpuSchedule
+  readonly nest: LoopNest
+}
+
 /** Chooses schedules for equations. The answer depends on nothing but an equation's `canonicalText`: equations of one shape share it. */
 export class CpuScheduler {
-  /** The schedule that the cost model prefers. */
+  /** The schedule that the cost model prefers. That it fits is seen when its loop nest is made (`fittedOf`): to try it before would cost as much again. */
   readonly scheduleOf: (e: Equation) => CpuSchedule
   /** Rows of the map of which a task gathers statistics; undefined: all. Before fusion has decided it. */
   private readonly rowsOf: (e: Equation) => number | undefined
@@ -52,11 +44,15 @@ export class CpuScheduler {
   })
   /** What is joined to kernels against passes of its own: see `pricer`. */
   readonly price: ReturnType<typeof pricer>
-  private readonly limits: ScheduleLimits
+  readonly limits: ScheduleLimits
+  private readonly rules: readonly Rule[]
+  /** Whether the chosen schedule fits; asked before, where no other would do. */
+  private readonly chosenFits = onceByShape((e) => unlessMisfit(() => applySchedule(e, this.scheduleOf(e))) !== undefined)
 
-  constructor(limits: ScheduleLimits = {}) {
+  constructor(limits: ScheduleLimits = {}, rules: readonly Rule[] = RULES) {
     this.limits = limits
-    this.scheduleOf = onceByShape((e) => chooseSchedule(e, limits))
+    this.rules = rules
+    this.scheduleOf = onceByShape((e) => inPreference(e, limits, rules).next().value!)
     this.price = pricer(this.scheduleOf, (e) => this.nestOf(e))
     this.rowsOf = onceByShape((e) => {
       const schedule = this.scheduleOf(e)
@@ -79,7 +75,30 @@ export class CpuScheduler {
 
   /** The loop nest by the chosen schedule. */
   nestOf(e: Equation): LoopNest {
-    return applySchedule(e, this.scheduleOf(e))
+    return this.fittedOf(e).nest
+  }
+
+  /**
+   * The chosen schedule, or the next one that fits: a rule may take an equation for one that it is made for, and that is no reason to compile nothing. The
+   * summary of the nest then tells what did not fit, and why.
+   */
+  fittedOf(e: Equation): Fitted {
+    const chosen = this.scheduleOf(e)
+    try {
+      return { schedule: chosen, nest: applySchedule(e, chosen) }
+    } catch (error) {
+      if (!(error instanceof ScheduleMismatch)) throw error
+      return this.nextThatFits(e, `${chosen.algorithm} was the first choice and does not fit: ${error.message}`)
+    }
+  }
+
+  private nextThatFits(e: Equation, why: string): Fitted {
+    const [, ...others] = inPreference(inOrder(e), this.limits, this.rules)
+    for (const schedule of others) {
+      const nest = unlessMisfit(() => applySchedule(e, schedule))
+      if (nest) return { schedule, nest: { ...nest, summary: `${nest.summary}; ${why}` } }
+    }
+    invariant(false, () => `no schedule fits ${e.name}; ${why}`)
   }
 
   /** The chosen schedule first, then others that the model may be wrong about; all gather statistics in the same blocks. */
@@ -87,11 +106,11 @@ export class CpuScheduler {
     // What a weight is packed for is one schedule; all others read it as it is.
     const { prepacked, ...plain } = e
     const { contraction } = simplify(plain)
-    const all = [
-      this.scheduleOf(e),
+    const others = [
       ...(prepacked ? [this.scheduleOf(plain)] : []),
       ...(contraction ? rankContractions(contraction, OTHER_TILES + 1) : []),
     ]
+    const all = [this.fittedOf(e).schedule, ...others.filter((schedule) => unlessMisfit(() => applySchedule(plain, schedule)))]
     return [...new Map(all.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
   }
 
@@ -107,10 +126,13 @@ export class CpuScheduler {
     const schedule = this.scheduleOf(e)
     const { algorithm } = schedule
     if (algorithm !== 'winograd' && algorithm !== 'contraction') return undefined
-    const found = (this.limits.precise ? undefined
-      : prepackFilter(e, contraction, isConstant, { isDirect: algorithm === 'contraction', batch, wide: this.limits.wide === true })) ??
-      (algorithm === 'contraction' ? prepackTransposed(e, contraction, schedule, isConstant) : undefined)
-    if (!found) return undefined
+    const found = unlessMisfit(() =>
+      (this.limits.precise ? undefined
+        : prepackFilter(e, contraction, isConstant, { isDirect: algorithm === 'contraction', batch, wide: this.limits.wide === true })) ??
+        (algorithm === 'contraction' ? prepackTransposed(e, contraction, schedule, isConstant) : undefined)
+    )
+    // Nothing but the schedule for which a weight is packed reads it so.
+    if (!found || !this.chosenFits(found.equation)) return undefined
     // What is chosen for the equation as it is packed for a schedule must be that schedule.
     const chosen = this.scheduleOf(found.equation)
     return found.equation.prepacked!.form === 'winograd' ? (chosen.algorithm === 'winograd' ? found : undefined)
@@ -157,20 +179,8 @@ export class CpuScheduler {
   }
 }
 
-const scheduleOfImages = (c: Contraction): CpuSchedule | undefined => chooseImages(c) ?? chooseGradientOfImages(c)
-
 const packedFactors = (schedule: CpuSchedule): number => (schedule.algorithm === 'contraction' ? schedule.packed.length : 0)
 
 const lost = (before: CpuSchedule, { algorithm }: CpuSchedule): string =>
   algorithm === 'pointwise' ? 'no register tile would hold its points'
     : before.algorithm === algorithm ? 'its factors could not be packed' : "Winograd's algorithm would not do"
-
-function chooseSchedule(e: Equation, { precise }: ScheduleLimits): CpuSchedule {
-  const { equation, contraction } = simplify(e)
-  if (!contraction || isNarrowMap(equation)) return choosePointwise(equation)
-  const ofImages = equation.manyImages ? scheduleOfImages(contraction) : undefined
-  if (equation.prepacked?.form === 'transposed') return rankContractions(contraction, 1)[0]!
-  const fast = precise ? undefined : ofImages ?? chooseWinograd(contraction) ?? chooseWeightGradient(contraction)
-  return fast ?? choosePhases(contraction) ?? chooseInnerProduct(contraction) ?? chooseDepthwiseGradient(contraction) ??
-    chooseFilterGradient(contraction) ?? chooseDepthwise(contraction) ?? rankContractions(contraction, 1)[0] ?? choosePointwise(equation)
-}

@@ -5,7 +5,8 @@ import { inOrder } from '../../ir/in-order.ts'
 import { kernelText } from '../kernel-cache.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
-import { CpuScheduler, type ScheduleLimits } from '../../codegen/cpu/choose.ts'
+import { CpuScheduler } from '../../codegen/cpu/choose.ts'
+import { type Rule, RULES, type ScheduleLimits } from '../../codegen/cpu/rules.ts'
 import { type CpuSchedule, parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { kernelKey } from '../../ir/kernel-key.ts'
@@ -33,8 +34,9 @@ export const wasm: Target = {
   precise: { ...targetOf({ precise: true }), wide: targetOf({ precise: true, wide: true }) },
 }
 
-function targetOf(limits: ScheduleLimits): Target {
-  const scheduler = new CpuScheduler(limits)
+/** The target with other limits, or other rules to choose schedules by. */
+export function targetOf(limits: ScheduleLimits, rules: readonly Rule[] = RULES): Target {
+  const scheduler = new CpuScheduler(limits, rules)
   return {
     name: WASM,
     extension: EXTENSION,
@@ -56,7 +58,7 @@ function targetOf(limits: ScheduleLimits): Target {
     },
     rejectJoined: (joined, plain) => scheduler.rejectJoined(joined, plain),
     price: (joined, plain, passes) => scheduler.price(joined, plain, passes),
-    printer: (_, schedules) => printer(scheduler, limits, schedules),
+    printer: (_, schedules) => printer(scheduler, { schedules, isShared: rules === RULES }),
   }
 }
 
@@ -104,7 +106,14 @@ function bytesOfThread({ packBuffers }: KernelFunction): number {
   return last ? 4 * (last.offset + elementsPerSample(last.tensor.shape) + 16) : 0
 }
 
-function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Schedules): Printer {
+interface PrinterOptions {
+  readonly schedules?: Schedules | undefined
+  /** Whether other compilations choose alike, so that they have the same kernels. */
+  readonly isShared: boolean
+}
+
+function printer(scheduler: CpuScheduler, { schedules, isShared }: PrinterOptions): Printer {
+  const { limits } = scheduler
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
   const generate = (equation: Equation): Known => {
@@ -127,7 +136,7 @@ function printer(scheduler: CpuScheduler, limits: ScheduleLimits, schedules?: Sc
     if (before) return before
     // What a kernel says of its work names what it makes on load.
     const question = `${JSON.stringify(limits)} ${equation.fusedProducer?.store.tensor.name ?? ''} ${key}`
-    const made = schedules ? generate(inOrder(equation))
+    const made = schedules || !isShared ? generate(inOrder(equation))
       : onceForAll('kernel/cpu', question, () => generate(inOrder(equation)), bytesOfKernel)
     known.set(key, made)
     byText.set(made.text, byText.get(made.text) ?? made)
