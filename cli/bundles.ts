@@ -27,7 +27,7 @@ import { showMatch } from './match-table.ts'
 import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { withoutWrappers } from './state-dict.ts'
-import { tunedSchedules } from './tuned.ts'
+import { type Tuned, tunedSchedules } from './tuned.ts'
 
 /** Weights of another net, by name: what is not there, or asked for fresh, starts by its initializer. */
 export interface Partial {
@@ -41,7 +41,7 @@ export interface NetOptions extends Lowering {
   readonly partial?: Partial
   /** Samples at a time in training, where the command line says so: for what the compiler checks. */
   readonly batch?: number
-  readonly schedules?: CompileOptions['schedules']
+  readonly tuned?: Tuned
   /** Whether there are to be modules for vectors of twice the width. A bundle is not compiled again for their sake. */
   readonly wide?: boolean
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
@@ -60,9 +60,9 @@ export interface NetOptions extends Lowering {
  * `--device`.
  */
 export async function netOptions(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<NetOptions> {
-  const schedules = await tunedSchedules(options, screen)
+  const tuned = await tunedSchedules(options, screen)
   // What was tuned is there to be run.
-  const software = schedules?.[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
+  const software = tuned?.schedules[SOFTWARE_PLAN] !== undefined || await isPretended(options['device'])
   return {
     style: options['style'] as Style | undefined,
     memory: options['memory'] as Memory | undefined,
@@ -70,7 +70,7 @@ export async function netOptions(options: Readonly<Record<string, unknown>>, scr
     ...(options['precise'] === true && { precise: true }),
     freeze: options['freeze'] as readonly string[] | undefined,
     weights: options['weights'] as string | undefined,
-    schedules,
+    ...(tuned && { tuned }),
     screen,
     ...partialOption(options, screen),
     ...(software && { software }),
@@ -103,11 +103,15 @@ function partialOption(options: Readonly<Record<string, unknown>>, screen: Scree
   }
 }
 
+/** The options of `compile` that say which schedules were found. */
+export const scheduleOptions = (tuned: Tuned | undefined): Pick<CompileOptions, 'schedules' | 'onSchedules'> =>
+  tuned ? { schedules: tuned.schedules, onSchedules: tuned.onSchedules } : {}
+
 /** The bundle of the net that a verb is given: a .net file, which is compiled, or the folder of a bundle. */
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
-  const { style, memory, precise, freeze, storage, software, schedules, wide, batch, only } = options
+  const { style, memory, precise, freeze, storage, software, tuned, wide, batch, only } = options
   const programs = options.programs ? ['default', ...options.programs] : only?.programs
-  const choices = { software, schedules, programs, ...(wide && { wide }), ...(only?.targets && { targets: only.targets }) }
+  const choices = { software, ...scheduleOptions(tuned), programs, ...(wide && { wide }), ...(only?.targets && { targets: only.targets }) }
   if (path.endsWith('.net'))
     return compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, batch, ...choices }, options.runs)
   const old = options.older ? await olderBundle(path) : undefined
@@ -115,7 +119,7 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || schedules || only || lacks(bundle, options.programs))
+  if (lowering || tuned || only || lacks(bundle, options.programs))
     return compileToRun(await netOf(bundle, options.weights, options.partial), { ...lowering, ...choices }, options.runs)
   if (options.weights === undefined) return bundle
   const { weights: _, ...bare } = bundle
@@ -165,7 +169,7 @@ export function otherLowering(
       lowering.precise === precise && lowering.storage === storage ? undefined : lowering
 }
 
-export async function readNet(path: string, options: Omit<NetOptions, 'schedules'>): Promise<NetSource> {
+export async function readNet(path: string, options: Omit<NetOptions, 'tuned'>): Promise<NetSource> {
   if (!path.endsWith('.net')) return netOf(await readBundleFolder(path, options.weights), options.weights, options.partial)
   const { check } = await import('../compiler/check.ts')
   const main = await readSource(path)

@@ -1,9 +1,12 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { CompileOptions } from '../compiler/compile-options.ts'
+import type { ScheduleUse } from '../compiler/targets/target.ts'
 import { type AdapterSchedules, adapterOf, nameAdapter, NO_SCHEDULES, parseCache, printCache, type ScheduleCache,
   schedulesOf } from '../measure/schedule-cache.ts'
 import { InputError } from '../bundle/errors.ts'
+import { countOf, plain } from '../bundle/plain.ts'
+import { TARGET_NAMES } from '../bundle/plans.ts'
 import { adapterHere } from './devices.ts'
 import { replaceFile } from '../runtime/loading/node/files.ts'
 import { kindOf, readText } from './files.ts'
@@ -25,30 +28,72 @@ export async function changeCache(file: string, change: (cache: ScheduleCache) =
   return cache
 }
 
-/** The schedules that `--tuned` or `--cache FILE` ask for; undefined where neither does. */
-export async function tunedSchedules(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<CompileOptions['schedules']> {
+/** The schedules that were asked for, and what became of them once a net was compiled. */
+export interface Tuned {
+  readonly schedules: NonNullable<CompileOptions['schedules']>
+  readonly onSchedules: (use: ScheduleUse) => void
+  /** The uses that were told, each once. */
+  readonly uses: readonly ScheduleUse[]
+}
+
+/** The schedules that `--tuned` or `--cache FILE` ask for; undefined where neither does. What became of them is noted on the screen. */
+export async function tunedSchedules(options: Readonly<Record<string, unknown>>, screen: Screen): Promise<Tuned | undefined> {
   const named = options['cache'] as string | undefined
   if (named === undefined && options['tuned'] !== true) return undefined
   const file = named ?? defaultCache(screen)
   if (named === undefined && await kindOf(file) === undefined)
     throw new InputError(`nothing was tuned here yet (${file}): run fusenet tune FILE.net`)
   const { adapters } = parseCache(await readText(file), file)
-  const targets = [...new Set(adapters.map((entry) => entry.target))]
-  const chosen = await Promise.all(
-    targets.map((target) =>
-      adapterFor(adapters.filter((entry) => entry.target === target), file, options['threads'] as number | undefined)
-    ),
+  const entries = adapters.filter(({ target }) => TARGET_NAMES.includes(target))
+  const note = (text: string): void => {
+    if (!screen.json) screen.note(screen.noteColors.dim(text))
+  }
+  for (const entry of adapters)
+    if (!entries.includes(entry)) note(`${file} has schedules for ${plain(entry.target, 60)}, which this fusenet does not know`)
+  const targets = [...new Set(entries.map((entry) => entry.target))]
+  const found = await Promise.all(
+    targets.map((target) => adapterFor(entries.filter((entry) => entry.target === target), options['threads'] as number | undefined)),
   )
-  if (!screen.json) { for (const entry of chosen) screen.note(screen.noteColors.dim(`schedules for ${nameAdapter(entry)}, of ${file}`)) }
-  return Object.fromEntries(chosen.map((entry) => [entry.target, schedulesOf(entry)]))
+  const chosen = found.filter((entry) => entry !== undefined)
+  // What is for other machines is no reason to stop, where there is something for this one.
+  if (chosen.length === 0 && entries.length > 0)
+    throw new InputError(`${file} holds schedules for ${entries.map(nameAdapter).join(', ')}, and none of them is here`)
+  const uses = new Map<string, ScheduleUse>()
+  return {
+    schedules: Object.fromEntries(chosen.map((entry) => [entry.target, schedulesOf(entry)])),
+    get uses() {
+      return [...uses.values()]
+    },
+    onSchedules: (use) => {
+      const key = JSON.stringify(use)
+      if (uses.has(key)) return
+      uses.set(key, use)
+      const entry = chosen.find(({ target }) => target === use.target)
+      // A net that is compiled for one of two needs no word on the other.
+      if (entry && (use.compiled || chosen.length === 1)) note(sayUse(use, nameAdapter(entry), file))
+    },
+  }
 }
 
-/** The only adapter of a file, wherever it is: bundles are compiled for other machines too. Of several, the one that is here. */
-async function adapterFor(entries: readonly AdapterSchedules[], file: string, threads: number | undefined): Promise<AdapterSchedules> {
-  if (entries.length === 1) return entries[0]!
+/** Reasons that are told one by one. */
+const MOST_REASONS = 3
+
+/** What became of the schedules of an adapter. */
+export function sayUse({ target, compiled, used, refused }: ScheduleUse, adapter: string, file: string): string {
+  const whose = `schedules for ${adapter}, of ${file}`
+  if (!compiled) return `${whose}: not used, this is not compiled for ${target}`
+  const taken = used.length > 0 ? `${countOf(used.length, 'kernel')} computed by them`
+    : refused.length > 0 ? 'none of them is used' : 'none for a kernel of this net where the compiler would choose another'
+  if (refused.length === 0) return `${whose}: ${taken}`
+  const reasons = refused.slice(0, MOST_REASONS).map(({ kernel, why }) => `  ${kernel}: ${plain(why)}`)
+  const more = refused.length > MOST_REASONS ? [`  and ${refused.length - MOST_REASONS} more`] : []
+  return [`${whose}: ${taken}; ${refused.length} passed over, which fusenet tune finds anew:`, ...reasons, ...more].join('\n')
+}
+
+/** The only adapter of a target, wherever it is: bundles are compiled for other machines too. Of several, the one that is here, if one is. */
+async function adapterFor(entries: readonly AdapterSchedules[], threads: number | undefined): Promise<AdapterSchedules | undefined> {
+  if (entries.length === 1) return entries[0]
   const { target } = entries[0]!
   const here = await adapterHere(target, threads)
-  const found = here && adapterOf({ ...NO_SCHEDULES, adapters: entries }, target, here)
-  if (!found) throw new InputError(`${file} holds schedules for ${entries.map(nameAdapter).join(', ')}, and none of them is here`)
-  return found
+  return here && adapterOf({ ...NO_SCHEDULES, adapters: entries }, target, here)
 }

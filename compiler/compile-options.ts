@@ -5,7 +5,7 @@ import { batchRule, call, checkOptions, flag, list, oneOf, type Rule, text } fro
 import { isNamed, say } from '../bundle/plain.ts'
 import { TARGET_NAMES } from '../bundle/plans.ts'
 import type { Watch } from './steps.ts'
-import type { Schedules } from './targets/target.ts'
+import type { Schedules, ScheduleUse } from './targets/target.ts'
 
 export interface CompileOptions {
   /** The name under which errors speak of a text. Default `<text>`. */
@@ -54,6 +54,11 @@ export interface CompileOptions {
   readonly without?: readonly string[]
   /** Ways to compute kernels that are known to be fast, of each target by its name: what `fusenet tune` found. */
   readonly schedules?: Readonly<Record<string, Schedules>>
+  /**
+   * Called for each target of `schedules` with what became of them: by how many kernels are computed, which do not fit and why, and how many are for
+   * kernels of other nets. Those that do not fit change nothing.
+   */
+  readonly onSchedules?: (use: ScheduleUse) => void
   /** Remarks say of every fusion on a CPU what was estimated, not only where that decided. Default false: it takes time. */
   readonly estimates?: boolean
   /** `false`: another net, the same without its normalizations (`drop-normalization`), to compare with. It carries no text. */
@@ -94,6 +99,7 @@ const RULES: Readonly<Record<keyof CompileOptions, Rule>> = {
     areSchedules,
     `an object { TARGET: { KERNEL: schedule } }, as fusenet tune found them, of the targets ${TARGET_NAMES.join(', ')},`,
   ],
+  onSchedules: call,
   normalize: flag,
   batch: batchRule,
   allowOneValue: flag,

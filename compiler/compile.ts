@@ -91,6 +91,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     batch: program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }),
+    ...(options.onSchedules && { onSchedules: options.onSchedules }),
     ...(options.without && { without: options.without }),
     ...(options.estimates && { estimates: true }),
     ...(options.watch && { watch: options.watch }),

@@ -2,6 +2,7 @@
 export { check } from './check.ts'
 export { compile } from './compile.ts'
 export type { CompileOptions } from './compile-options.ts'
+export type { ScheduleUse } from './targets/target.ts'
 export { TARGET_NAMES } from '../bundle/plans.ts'
 export { DEFAULT_PROGRAMS, PROGRAM_NAMES } from './front-end/choose-programs.ts'
 export { CompileError } from './compile-error.ts'

@@ -87,7 +87,11 @@ export const sayRequired = (name: string): string =>
 export function runPipeline(graph: Graph, options: PipelineOptions): PipelineResult[] {
   const base = sharedWithEarlier(graph)
   const passed = passedByStorage(base, options)
-  return options.targets.map((target) => runForTarget(target, base, passed(target), options))
+  const { schedules = {}, onSchedules, targets } = options
+  const made = targets.map((target) => runForTarget(target, base, passed(target), options))
+  for (const target of Object.keys(schedules))
+    if (!targets.some(({ name }) => name === target)) onSchedules?.({ target, compiled: false, used: [], refused: [], others: 0 })
+  return made
 }
 
 /**
@@ -241,6 +245,8 @@ function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramNa
     sharesBuffers: target.sharesBuffers,
     ...(printer.link && { link: printer.link }),
   })
+  const use = options.schedules?.[target.name] && printer.scheduleUse?.()
+  if (use) options.onSchedules?.({ target: target.name, compiled: true, ...use })
   return { ...laidOut, target, programs }
 }
 

@@ -23,7 +23,7 @@ import { operators } from './ops/registry.ts'
 import type { KernelLaunch } from './plan/kernel-launch.ts'
 import { rematerializeValues } from './plan/rematerialize.ts'
 import { packWeights, type Packing } from './pack-weights.ts'
-import type { Printer, Schedules, Target } from './targets/target.ts'
+import type { Printer, Schedules, ScheduleUse, Target } from './targets/target.ts'
 
 /** Called after every step with its name and a text of what it left, made only when asked for. */
 export type Watch = (program: ProgramName, step: string, text: () => string, timeMs: number) => void
@@ -38,6 +38,8 @@ export interface PipelineOptions {
   readonly without?: readonly string[]
   /** Schedules for each target, by its name. */
   readonly schedules?: Readonly<Record<string, Schedules>>
+  /** See `CompileOptions.onSchedules`. */
+  readonly onSchedules?: (use: ScheduleUse) => void
   /** The batch at which memory is packed best. */
   readonly batch: number
   /** See `CompileOptions.estimates`. */

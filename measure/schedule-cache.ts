@@ -71,9 +71,14 @@ export const adapterOf = (cache: ScheduleCache, target: string, adapter: Readonl
 export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): string =>
   [...new Set(Object.values(adapter).filter(Boolean))].join(' ') || 'unnamed adapter'
 
-/** The schedules in the form that `compile` takes. */
+/**
+ * The schedules in the form that `compile` takes: those that were faster than the compiler's own choice. Where that was the fastest, the compiler goes on choosing,
+ * since another version may know better.
+ */
 export const schedulesOf = ({ kernels }: AdapterSchedules): Schedules =>
-  Object.fromEntries(Object.entries(kernels).map(([key, { schedule }]) => [key, schedule]))
+  Object.fromEntries(
+    Object.entries(kernels).filter(([, { ms, defaultMs }]) => !(ms >= defaultMs)).map(([key, { schedule }]) => [key, schedule]),
+  )
 
 /** A text that changes when a compiler knows other ways to compute a kernel. */
 const amongOf = ({ candidates }: Pick<Tunable, 'candidates'>): string => sha256Hex(JSON.stringify(candidates)).slice(0, 16)

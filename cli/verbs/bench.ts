@@ -4,7 +4,7 @@ import type { CompileOptions } from '../../compiler/compile-options.ts'
 import { InputError } from '../../bundle/errors.ts'
 import type { Device } from '../../bundle/device.ts'
 import type { Bundle } from '../../bundle/format.ts'
-import { netOptions, readNet } from '../bundles.ts'
+import { netOptions, readNet, scheduleOptions } from '../bundles.ts'
 import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
 import type { NetSource } from '../net-source.ts'
 import { deviceOf, withDevice } from '../devices.ts'
@@ -70,7 +70,7 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const compiling = {
       memory: asked.memory,
       precise: asked.precise,
-      schedules: asked.schedules,
+      ...scheduleOptions(asked.tuned),
       targets: await targetsToRun(net, place),
       ...(asked.wide && { wide: true }),
     }

@@ -95,6 +95,7 @@ export const compile: Verb = {
       programs: dispatches,
       targets: Object.keys(manifest.plans),
       weights: bundle.weights !== undefined,
+      ...(net.tuned && { schedules: net.tuned.uses }),
       ...(match && { match: matchReport(match) }),
       files: written.files,
       bytes: written.bytes,

@@ -76,10 +76,25 @@ export type ScheduleData = object
  */
 export type Schedules = Readonly<Record<string, ScheduleData>>
 
+/** What became of the schedules that were given for a target. */
+export interface ScheduleUse {
+  readonly target: string
+  /** Whether the net was compiled for the target: nothing else is known where it was not. */
+  readonly compiled: boolean
+  /** Names of the kernels that are computed by one of them: of those that are equal, the first. */
+  readonly used: readonly string[]
+  /** The kernels for which there is one that cannot be taken, and why. They are computed as the compiler chooses. */
+  readonly refused: readonly { readonly kernel: string; readonly why: string }[]
+  /** How many are for kernels that the net does not have: what was tuned may be many nets. */
+  readonly others: number
+}
+
 export interface Printer {
   /** The kernel functions that an equation is printed from, anew: the one for all devices first. For people and for the verifier. */
   readonly lower?: (equation: Equation) => readonly KernelFunction[]
   readonly print: (equation: Equation) => PrintedKernel
+  /** What became of the schedules that were given, once all kernels are printed. Absent: the target takes none. */
+  readonly scheduleUse?: () => Omit<ScheduleUse, 'target' | 'compiled'>
   /** Links kernels, by their texts in the order of the plan, to a module. Absent: kernels are texts. */
   readonly link?: (texts: readonly string[], request: LinkRequest) => LinkedModule
 }

@@ -89,7 +89,7 @@ describe('tune', () => {
     )
     const entries = kernels.map((
       { key, name, candidates },
-    ) => [key, { name, schedule: candidates.at(-1)!, batch: 2, among: '', ms: 1, defaultMs: 1 }])
+    ) => [key, { name, schedule: candidates.at(-1)!, batch: 2, among: '', ms: 1, defaultMs: 2 }])
     await writeFile(
       at('own.json'),
       JSON.stringify({
@@ -209,5 +209,44 @@ describe('what cannot be is refused before anything is measured', () => {
     const said = await fusenet(['compile', at('tiny.net'), '-o', at('out'), '--cache', at('one.json')])
     expect(said.code, said.err).toBe(0)
     expect(said.err).toContain('schedules for a card')
+  })
+
+  test('what became of the schedules of a file is told, and nothing of targets that are not compiled for', async () => {
+    const { kernels } = tunables(
+      { file: 'tiny.net', text: TINY },
+      { device: { name: 'wasm' } as Device, batch: 2, programs: ['infer'] },
+      {},
+    )
+    const found = { name: 'k', batch: 2, among: '', ms: 1, defaultMs: 2 }
+    const [first, second] = kernels
+    const write = (name: string, of: object, target = 'wasm') =>
+      writeFile(
+        at(name),
+        JSON.stringify({
+          format: 'fusenet-schedules',
+          version: 1,
+          adapters: [{ target, adapter: { cpu: 'some cpu' }, kernels: of }, { target: 'tpu', adapter: { core: '1' }, kernels: {} }],
+        }),
+      )
+    const compileWith = (name: string, ...more: string[]) =>
+      fusenet(['compile', at('tiny.net'), '-o', at('out'), '--cache', at(name), ...more])
+    await write('used.json', {
+      [first!.key]: { ...found, schedule: first!.candidates.at(-1) },
+      [second!.key]: { ...found, schedule: { algorithm: 'fft' } },
+      elsewhere: { ...found, schedule: first!.candidates[0] },
+    })
+    const said = await compileWith('used.json')
+    expect(said.code, said.err).toBe(0)
+    expect(said.err).toContain(`used.json has schedules for tpu, which this fusenet does not know`)
+    expect(said.err).toContain(
+      `schedules for some cpu, of ${at('used.json')}: 1 kernel computed by them; 1 passed over, which fusenet tune finds anew:`,
+    )
+    expect(said.err).toContain(`  ${second!.name}: there is no algorithm "fft"`)
+    expect(json(await compileWith('used.json', '--json')).schedules).toEqual([
+      { target: 'wasm', compiled: true, used: [first!.name], refused: [{ kernel: second!.name, why: expect.any(String) }], others: 1 },
+    ])
+    await write('other.json', { elsewhere: { ...found, schedule: first!.candidates[0] } })
+    expect((await compileWith('other.json')).err).toContain('none for a kernel of this net where the compiler would choose another')
+    expect((await compileWith('other.json', '--targets', 'webgpu')).err).toContain('not used, this is not compiled for wasm')
   })
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { compile, interpreter } from '../../compiler/index.ts'
+import { compile, interpreter, type ScheduleUse } from '../../compiler/index.ts'
 import type { Target } from '../../compiler/targets/target.ts'
 import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
 import { type Tunable, tunables, tuneKernel } from '../../measure/tune.ts'
@@ -124,11 +124,12 @@ test('stopped, nothing is said about the kernel under way', async () => {
 
 describe('schedules as data', () => {
   const other = (kernel: Tunable) => kernel.candidates.at(-1)!
-  const texts = (schedules?: Record<string, object>): string[] => {
+  const texts = (schedules?: Record<string, object>, onSchedules?: (use: ScheduleUse) => void): string[] => {
     const { files } = compile(source, {
       targets: ['webgpu-software'],
       programs: ['infer'],
       ...(schedules && { schedules: { 'webgpu-software': schedules } }),
+      onSchedules,
     })
     return [...files.values()].map(String)
   }
@@ -143,7 +144,11 @@ describe('schedules as data', () => {
 
   test('that are of another version, or of nobody, are passed over', () => {
     const [kernel] = tunables(source, optionsFor('infer'), {}).kernels
-    expect(texts({ [kernel!.key]: { tile: { '0:n': 99999 } }, abc: { tile: {} } })).toEqual(texts())
+    const told: unknown[] = []
+    const schedules = { [kernel!.key]: { tile: { '0:n': 99999 } }, abc: { tile: {} } }
+    expect(texts(schedules, (use) => told.push(use))).toEqual(texts())
+    const why = 'it is none that this version tries'
+    expect(told).toEqual([{ target: 'webgpu-software', compiled: true, used: [], refused: [{ kernel: kernel!.name, why }], others: 1 }])
     expect(texts({ [kernel!.key]: {} })).toEqual(texts())
   })
 })
@@ -167,6 +172,12 @@ describe('the cache', () => {
     expect(cache.adapters).toHaveLength(2)
     expect(schedulesOf(adapterOf(cache, 'webgpu', here)!)).toEqual({ x: { tile: { '0:n': 1 } }, y: { tile: { '0:n': 1 } } })
     expect(adapterOf(cache, 'webgpu', { ...here, architecture: 'b' })).toBeUndefined()
+  })
+
+  test("keeps the compiler's own choice as measured, and compiles by none: another version may choose better", () => {
+    const own = withTuned(NO_SCHEDULES, 'webgpu', here, kernel('x', 3), { ...found, ms: 2 }, 4)
+    expect(knownOf(own, 'webgpu', here, kernel('x', 3), 4)?.ms).toBe(2)
+    expect(schedulesOf(adapterOf(own, 'webgpu', here)!)).toEqual({})
   })
 
   test('what was measured is known until the batch or the candidates are others', () => {

@@ -1,7 +1,7 @@
 import type { Equation } from '../../ir/equation.ts'
 import { contractionNest } from './contraction-nest.ts'
 import { withFusedProducer } from './fused-producer.ts'
-import type { LoopNest } from './loop-nest.ts'
+import { type LoopNest, stagesOf } from './loop-nest.ts'
 import { phasesNest } from './phases-nest.ts'
 import { pointwiseNest } from './pointwise.ts'
 import { type CpuSchedule, fits } from './schedule.ts'
@@ -23,5 +23,11 @@ export function applySchedule(e: Equation, schedule: CpuSchedule): LoopNest {
     : schedule.algorithm === 'phases' ? phasesNest(contractionOf(), schedule)
     : schedule.algorithm === 'winograd' ? winogradNest(contractionOf(), schedule)
     : weightGradientNest(contractionOf(), schedule)
+  for (const stage of nest.stages.flatMap(stagesOf)) {
+    for (const [a, steps] of stage.unroll) {
+      const divides = typeof a.extent === 'number' && a.extent % steps === 0
+      fits(steps === 1 || divides || a === stage.vectorReduction, `${a.name} cannot be written out by ${steps}`)
+    }
+  }
   return e.fusedProducer ? withFusedProducer(e, e.fusedProducer, nest) : nest
 }

@@ -5,11 +5,10 @@ import { inOrder } from '../../ir/in-order.ts'
 import { kernelText } from '../kernel-cache.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
-import { CpuScheduler } from '../../codegen/cpu/choose.ts'
+import { CpuScheduler, type Fitted } from '../../codegen/cpu/choose.ts'
 import { type Rule, RULES, type ScheduleLimits } from '../../codegen/cpu/rules.ts'
-import { type CpuSchedule, parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
+import { parseSchedule, ScheduleMismatch } from '../../codegen/cpu/schedule.ts'
 import type { Equation } from '../../ir/equation.ts'
-import { kernelKey } from '../../ir/kernel-key.ts'
 import { bindingsOf } from '../../codegen/bindings.ts'
 import { lowerLoopNest } from '../../codegen/cpu/lower.ts'
 import type { KernelFunction } from '../../codegen/kernel-function.ts'
@@ -17,7 +16,8 @@ import type { LoopNest } from '../../codegen/cpu/loop-nest.ts'
 import { widenNest } from '../../codegen/cpu/wide.ts'
 import type { LinkedModule, LinkRequest, PrintedKernel } from '../../codegen/printed-kernel.ts'
 import { gridSize } from '../../codegen/grid.ts'
-import type { Printer, Schedules, Target } from '../target.ts'
+import { KnownSchedules, RefusedSchedule } from '../known-schedule.ts'
+import type { Printer, ScheduleData, Schedules, Target } from '../target.ts'
 import { encodeModule, type WasmFunction } from './encode.ts'
 import { MATH, mathFunctions } from './math.ts'
 import { CAPABILITIES, printFunction } from './print.ts'
@@ -53,7 +53,7 @@ export function targetOf(limits: ScheduleLimits, rules: readonly Rule[] = RULES)
     inTraining: (e, batch) => scheduler.inTraining(e, batch),
     prepack: (e, isConstant, batch, schedules) => {
       const found = scheduler.prepack(e, isConstant, batch)
-      const known = found && knownNest(e, scheduler, schedules)
+      const known = found && new KnownSchedules(schedules).take(e, (json) => fittedFrom(json, e, scheduler))
       return known && JSON.stringify(known.schedule) !== JSON.stringify(scheduler.scheduleOf(found.equation)) ? undefined : found
     },
     rejectJoined: (joined, plain) => scheduler.rejectJoined(joined, plain),
@@ -62,24 +62,18 @@ export function targetOf(limits: ScheduleLimits, rules: readonly Rule[] = RULES)
   }
 }
 
-/** The loop nest by the schedule that is known for an equation; by the chosen one where there is none. */
-const loopNestOf = (e: Equation, scheduler: CpuScheduler, schedules: Schedules | undefined): LoopNest =>
-  knownNest(e, scheduler, schedules)?.nest ?? scheduler.nestOf(e)
-
-/** The schedule that is known for an equation, and the loop nest by it. Undefined where there is none, or it does not fit or is not allowed. */
-function knownNest(
-  e: Equation,
-  scheduler: CpuScheduler,
-  schedules: Schedules | undefined,
-): { readonly schedule: CpuSchedule; readonly nest: LoopNest } | undefined {
-  const known = schedules?.[kernelKey(e)]
-  if (!known) return undefined
+/** A schedule that was given for an equation, and the loop nest by it. Throws RefusedSchedule where it does not fit or is not allowed. */
+function fittedFrom(json: ScheduleData, e: Equation, scheduler: CpuScheduler): Fitted {
   try {
-    const schedule = parseSchedule(known)
-    return scheduler.allows(schedule) ? { schedule, nest: applySchedule(e, schedule) } : undefined
+    const schedule = parseSchedule(json)
+    if (!scheduler.allows(schedule)) throw new RefusedSchedule("it is by Winograd's algorithm, which is left out")
+    return { schedule, nest: applySchedule(e, schedule) }
   } catch (error) {
     if (!(error instanceof ScheduleMismatch)) throw error
-    return undefined
+    // A weight is packed for what the compiler chooses where the schedule does not fit: that is no reason.
+    const { prepacked, ...plain } = e
+    if (prepacked) fittedFrom(json, plain, scheduler)
+    throw new RefusedSchedule(error.message)
   }
 }
 
@@ -114,10 +108,12 @@ interface PrinterOptions {
 
 function printer(scheduler: CpuScheduler, { schedules, isShared }: PrinterOptions): Printer {
   const { limits } = scheduler
+  const given = new KnownSchedules(schedules)
+  const nestOf = (e: Equation): LoopNest => given.take(e, (json) => fittedFrom(json, e, scheduler))?.nest ?? scheduler.nestOf(e)
   const known = new Map<string, Known>()
   const byText = new Map<string, Known>()
   const generate = (equation: Equation): Known => {
-    const nest = loopNestOf(equation, scheduler, schedules)
+    const nest = nestOf(equation)
     const kernel = lowerLoopNest(equation, nest, bufferOf)
     const baseline = printFunction(kernel, { math: FIRST_MATH })
     const paired = limits.wide && widenNest(nest)
@@ -151,9 +147,10 @@ function printer(scheduler: CpuScheduler, { schedules, isShared }: PrinterOption
     },
     lower: (given) => {
       const equation = inOrder(given)
-      return [lowerLoopNest(equation, loopNestOf(equation, scheduler, schedules), bufferOf)]
+      return [lowerLoopNest(equation, nestOf(equation), bufferOf)]
     },
     link: (texts, request) => link(texts.map((text) => byText.get(text)!), request),
+    scheduleUse: () => given.use(),
   }
 }
 

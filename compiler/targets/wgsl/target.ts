@@ -1,4 +1,4 @@
-import { knownSchedule } from '../known-schedule.ts'
+import { KnownSchedules, oneOfCandidates } from '../known-schedule.ts'
 import { HALF_PLAN, SOFTWARE_PLAN, WEBGPU } from '../../../bundle/plans.ts'
 import { bufferOf } from '../../ir/tensor.ts'
 import { statisticsBlock, candidates, chooseSchedule, fusedProducerVerdict, rejectFusedProducer } from '../../codegen/gpu/choose.ts'
@@ -86,6 +86,7 @@ export function scheduled(
   { known: scope, waysOf = () => [], workgroupOf = () => WORKGROUP, subgroupsFor = wantsSubgroups }: PrinterOptions = {},
 ): Target {
   const printer: Target['printer'] = (batch, schedules) => {
+    const given = new KnownSchedules(schedules)
     // A kernel is printed anew where a layer has another name: an edit in front of it gives it another number. Its schedule stays.
     const chosen = (e: Equation): Schedule => {
       if (scope === undefined) return choose(e, batch)
@@ -95,16 +96,21 @@ export function scheduled(
       return made ?? scheduleFromJson(e, json) ?? choose(e, batch)
     }
     const lowered = (e: Equation): [KernelFunction, KernelFunction?] => {
-      const known = knownSchedule(e, schedules, () => waysOf(e, batch), (way) => scheduleToJson(e, way))
+      const known = given.take(e, (json) => oneOfCandidates(json, waysOf(e, batch), (way) => scheduleToJson(e, way)))
       const schedule = known ?? chosen(e)
       const variant = (subgroups: boolean): KernelFunction => lower(e, schedule, { bufferOf, subgroups, reservedWords: RESERVED })
       return subgroupsFor(e, schedule) ? [variant(false), variant(true)] : [variant(false)]
     }
-    const print = (e: Equation): PrintedKernel => printed(lowered(e), workgroupOf)
+    const print = (e: Equation): PrintedKernel => printedFrom(lowered(e), workgroupOf)
     const remembered = scope !== undefined && !schedules ? `${scope} ${batch}` : undefined
+    const printed = printOnce(print, { reservedWords: RESERVED_WORDS, known: remembered })
     return {
-      print: printOnce(print, { reservedWords: RESERVED_WORDS, known: remembered }),
+      print: (e) => {
+        given.name(e)
+        return printed(e)
+      },
       lower: (e) => lowered(inOrder(e)).filter((f) => f !== undefined),
+      scheduleUse: () => given.use(),
     }
   }
   return {
@@ -120,7 +126,7 @@ export function scheduled(
 }
 
 /** `subgroups`: the same work with the same bindings, grid and workgroup, for devices that have subgroups. */
-function printed(
+function printedFrom(
   [kernel, subgroups]: readonly [KernelFunction, KernelFunction?],
   workgroupOf: (kernel: KernelFunction) => number,
 ): PrintedKernel {
