@@ -100,7 +100,31 @@ test('a net without sums of products has none', () => {
   expect(Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => m.wide)).toEqual([undefined])
 })
 
-test('a depthwise convolution has no wide form: its vectors are masked one by one', () => {
+test('a depthwise convolution has one where it reads a packed map, and gives the same bits', async () => {
+  const text = `net n {
+  input image: f32[6, 18, 20]
+  a = image -> conv(6, 1, bias: false) -> batch_norm -> relu -> conv(6, 3, pad: 1, groups: 6) -> tanh
+  loss = sum(a -> conv(6, 5, pad: 2, groups: 6) -> pow(2))
+}`
+  const bundle = compile(text, { targets: ['wasm'], wide: true, programs: ['gradients'] })
+  const results: (readonly [string, Int32Array])[][] = []
+  for (const wide of [false, true]) {
+    const device = await wasm({ threads: 1, wide })
+    const net = await open(bundle, { device, batch: BATCH, seed: 3 })
+    const { grads } = await net.step({ image: normals(BATCH * 6 * 18 * 20, 1) }, { update: false })
+    results.push(Object.entries(grads).map(([name, values]) => [name, new Int32Array(Float32Array.from(values).buffer)]))
+    net.close()
+    device.close()
+  }
+  expect(results[1]).toEqual(results[0])
+  const alone = compile('net n {\n  input x: f32[8, 16, 16]\n  output y = x -> conv(8, 3, pad: 1, groups: 8)\n}', {
+    targets: ['wasm'],
+    wide: true,
+  })
+  expect(Object.values(alone.manifest.plans['wasm']!.modules!).every((m) => m.wide !== undefined)).toBe(true)
+})
+
+test('it has none where its vectors are masked one by one', () => {
   const bundle = compile('net n {\n  input x: f32[8, 12, 12]\n  output y = x -> conv(8, 3, pad: 1, groups: 8)\n}', {
     targets: ['wasm'],
     wide: true,
