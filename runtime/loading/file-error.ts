@@ -48,6 +48,8 @@ const UNPACKING = /^(Z_[A-Z_]+|ERR_BUFFER_TOO_LARGE)$/
 
 /** An error of the system or of zlib as a FileError; undefined for any other, which is not the environment's. */
 export function fileError(error: unknown, path: string, doing: Doing): FileError | undefined {
+  if ((error as NodeJS.ErrnoException | null)?.syscall === 'uv_cwd')
+    return new FileError('.', 'ENOENT', 'the working folder was removed or moved: go to another one (cd)')
   if (error instanceof FileError) return error
   const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined
   if (typeof code !== 'string') return undefined

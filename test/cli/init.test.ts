@@ -69,6 +69,13 @@ describe('fusenet init', () => {
     expect([name, next[0]]).toEqual(['mein-netz-1', expect.stringMatching(/^cd ".*Mein Nètz 1"$/)])
   })
 
+  test.runIf(existsSync('/proc/self'))('is told where no folder can be made', async () => {
+    const said = await fusenet(['init', '/proc/fusenet'])
+    expect([said.code, said.err]).toEqual([
+      1,
+      expect.stringMatching(/^error: \/proc\/fusenet.* cannot be written: a folder of it is not there/),
+    ])
+  })
   test('says what is wrong with names, templates and places', async () => {
     writeFileSync(join(folder, 'file'), '')
     expect(await fusenet(['init', join(folder, 'new'), '--name', 'My Net'])).toMatchObject({

@@ -98,7 +98,7 @@ export async function replaceFiles(files: ReadonlyMap<string, string | Uint8Arra
         if (old && !old.isFile()) return ready.push(() => written(() => pour(target, 'w', data)))
         // Who may not write the file may not replace it either, though its folder would allow it.
         if (old) await (await open(target, 'r+')).close()
-        await mkdir(dirname(target), { recursive: true })
+        await makeFolder(dirname(target))
         await removeLeftOvers(target)
         const draft = draftOf(target)
         drafts.push(draft)
@@ -156,6 +156,13 @@ export function tryFolder(folder: string, called = folder): Promise<void> {
     await (await open(draft, 'wx')).close()
     await unlink(draft)
   })
+}
+
+/** Makes a folder and those around it. Where no folder can be made (in /proc) Node's own way tries for ever. */
+async function makeFolder(folder: string): Promise<void> {
+  if (await stat(folder).catch(() => undefined)) return
+  await tryFolder(folder)
+  await mkdir(folder, { recursive: true })
 }
 
 /** Whether a file can be written or replaced, before the work whose result it gets. Throws FileError. */
