@@ -3,12 +3,13 @@
  * `{ net: { name, text, batch }, program, settings }`; the answer is the row, or `{ error }`.
  */
 import { installGpu } from '../adapter.mjs'
-import { compileVariant, openBuild, openVariant } from './own-subjects.mjs'
+import { differences, isSmall, judge, nudged, smallest } from './judge.mjs'
+import { compileVariant, isOwn, openBuild, openVariant } from './own-subjects.mjs'
 import { openPeer } from './peer-subjects.mjs'
 
-/** The largest difference of losses (of outputs by the largest of them) between those who compute the same. */
-const TOLERANCE = 1e-3
 const SEED = 1
+/** Times that something is computed from weights with other last digits, where it differs. */
+const TRIES = 4
 
 async function measureNet({ net: { name, text, batch }, program, settings }) {
   const { backend, threads, wide, variants, peers, turns, atLeastMs, warmUpMs, clock, dist, before } = settings
@@ -40,23 +41,21 @@ async function measureNet({ net: { name, text, batch }, program, settings }) {
       const subject = await openVariant(from, variant, bundle, shared)
       subjects.push(subject)
       row.cost[variant] = subject.cost
-      if (variant !== 'no-bn') compare(subject, subjects[0])
     }
     for (const peer of peers) {
       try {
         const subject = await openPeer(build, peer, text, { ...shared, threads, backend })
         subjects.push(subject)
-        compare(subject, subjects[0])
         if (subject.layout) row.layout = subject.layout
       } catch (error) {
         notes.push(`${peer}: ${String(error.message ?? error).split('\n')[0]}`)
       }
     }
+    Object.assign(row, await compare(subjects, shared, opener(build, older, text, { threads, backend })))
+    notes.push(...row.faults)
     for (const subject of subjects) await subject.measure(warmUpMs)
     const times = await build.timeInterleaved(subjects, { rounds: turns, atLeastMs })
     for (const [i, subject] of subjects.entries()) row.ms[subject.name] = { minimum: Math.min(...times[i]), median: build.median(times[i]) }
-    row.wrong = subjects.filter((s) => s.difference > TOLERANCE || Number.isNaN(s.difference)).map((s) => s.name)
-    row.difference = Object.fromEntries(subjects.filter((s) => s.difference !== undefined).map((s) => [s.name, s.difference]))
     return row
   } finally {
     for (const subject of subjects) subject.close()
@@ -75,11 +74,46 @@ async function startingWeights(build, bundle, { batch, program }) {
   return all
 }
 
-function compare(subject, reference) {
-  if (subject === reference) return
-  const largest = reference.check.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
-  subject.difference = subject.check.length === reference.check.length
-    ? reference.check.reduce((worst, value, i) => Math.max(worst, Math.abs(value - subject.check[i])), 0) / largest : Infinity
+/** Opens a subject of this name once more, from other weights. */
+const opener = (build, older, text, settings) => async (name, shared) => {
+  const from = name === 'before' ? older : build
+  if (!isOwn(name)) return await openPeer(build, name, text, { ...shared, ...settings })
+  return await openVariant(from, name, compileVariant(from, name, text, shared.program).bundle, shared)
+}
+
+/** Compares subjects with the first: `wrong` and `faults` name those that differ by more than rounding, `difference` tells by how much. */
+async function compare([merged, ...others], shared, open) {
+  const compared = others.filter(({ name }) => name !== 'no-bn')
+  /** What a subject gives from the weights with the last digits of each try. */
+  const results = new Map([[merged.name, [merged]], ...compared.map((subject) => [subject.name, [subject]])])
+  const result = async (name, k) => {
+    const own = results.get(name)
+    if (!own[k]) {
+      own[k] = await open(name, { ...shared, weights: nudged(shared.weights, k) })
+      own[k].close()
+    }
+    return own[k]
+  }
+  const [difference, wrong, faults] = [{}, [], []]
+  let rounding
+  for (const { name } of compared) {
+    const found = []
+    do found.push(differences(await result(name, found.length), await result(merged.name, found.length)))
+    while (!isSmall(smallest(found)) && found.length < TRIES)
+    const least = smallest(found)
+    difference[name] = Math.max(...least.losses)
+    if (isSmall(least)) continue
+    rounding ??= smallest([
+      differences(await result(merged.name, 1), merged),
+      differences(await result(merged.name, 2), merged),
+      differences(await result(merged.name, 2), await result(merged.name, 1)),
+    ])
+    const why = judge(least, rounding)
+    if (why === undefined) continue
+    wrong.push(name)
+    faults.push(`${name} is WRONG: ${why}`)
+  }
+  return { difference, wrong, faults }
 }
 
 process.on('message', async (request) => {

@@ -17,6 +17,9 @@ const VARIANTS = {
   narrow: { style: 'merged', wide: false },
 }
 
+/** Whether a subject of this name is fusenet. */
+export const isOwn = (name) => Object.hasOwn(VARIANTS, name)
+
 /** A build of fusenet (a folder `dist`): its public doors, and the data that its own `bench` makes. `wide`: whether its bundles have wide modules. */
 export async function openBuild(folder, backend, threads, wide) {
   const load = (path) => import(new URL(path, pathToFileURL(`${folder}/`)))
@@ -58,7 +61,7 @@ export function compileVariant(build, variant, text, program) {
 
 /**
  * Opens a variant with these weights (those that it has a place for) and gives it as a subject: `{ name, check, cost, measure, close }`. `check`
- * holds the losses of the first steps, or the output; `cost` counts the dispatches of the program, the bytes that they read and write by the plan,
+ * holds the losses of the first steps, or the output; `moves` how far the first step moved each parameter; `cost` counts the dispatches of the program, the bytes that they read and write by the plan,
  * and the bytes that the device holds.
  */
 export async function openVariant(build, name, bundle, { weights, inputs, batch, program, clock }) {
@@ -72,20 +75,29 @@ export async function openVariant(build, name, bundle, { weights, inputs, batch,
   const step = async (rate) => (await net.trainStep(inputs, { rate, keepGoing: true })).loss
   const { label: _, ...images } = inputs
   const output = async () => Object.values(await net.run(images))[0]
+  let moves
   const losses = async () => {
     const found = []
-    for (let i = 0; i < CHECKED_STEPS; i++) found.push(await step(name === 'no-bn' ? 0 : CHECKED_RATE))
+    for (let i = 0; i < CHECKED_STEPS; i++) {
+      found.push(await step(name === 'no-bn' ? 0 : CHECKED_RATE))
+      if (i === 0 && name !== 'no-bn') moves = movesFrom(weights, await net.parameters())
+    }
     return found
   }
   const check = program === 'train' ? await losses() : Float32Array.from(await output())
   return {
     name,
     check,
+    ...(moves && { moves }),
     cost: costOf(build, net, program, batch),
     measure: (atLeastMs) => (clock === 'cpu' ? cpuMs : build.repeated)(program === 'train' ? () => step(0) : output, atLeastMs),
     close: () => net.close(),
   }
 }
+
+/** By how much each parameter is another one than before. */
+const movesFrom = (before, after) =>
+  new Map([...after].map(([name, { data }]) => [name, Float64Array.from(data, (value, i) => value - before.get(name).data[i])]))
 
 function costOf({ LocalNet, sizeAt }, net, program, batch) {
   const { session } = LocalNet.executorOf(net)

@@ -39,7 +39,8 @@ Options:
   --backend B      wasm (default) or webgpu; --adapter A: software (default) or any
   --json           figures on stdout for machines; --out FILE writes them, again after each net
 
-Losses of the first steps from the same weights are compared first (outputs of inference): a difference above 1e-3 is WRONG.`
+Losses of the first steps from the same weights are compared first (outputs of inference), and how far the first step moves each parameter: WRONG is
+what differs by more than rounding does: judge.mjs says how that is told.`
 
 const { values: options, positionals, count, refuse } = readArguments(import.meta.url, {
   usage: USAGE,
