@@ -100,7 +100,8 @@ async function* run(
       }, an update takes ${perStep}: a smaller batch is needed, in the train block, by --batch or in open`,
     )
   const refuse = refuseNoStatistics(executor, stats)
-  if (refuse) await executor.enqueue(refuse)
+  // It counts from where the net is when what was asked for before is done.
+  await executor.enqueue(async () => refuse?.())
   const { from } = await executor.course.begin(plain, [...fields.values()], { ...options, stats }, () => executor.steps)
   const { steps, totalSteps } = lengthOf(executor, options, from, stepsPerEpoch)
   const horizon = { stepsPerEpoch, totalSteps }

@@ -322,6 +322,16 @@ describe('parameters', () => {
 })
 
 describe('train', () => {
+  test('counts from behind calls that were not awaited', async () => {
+    const { net } = await opened()
+    const step = net.trainStep({ x, label })
+    expect((await collect(net.train(samples(8), { steps: 2 }))).map((event) => event.step)).toEqual([2, 3])
+    await step
+    const reset = net.reset()
+    expect((await collect(net.train(samples(8), { steps: 2 }))).map((event) => event.step)).toEqual([1, 2])
+    await reset
+  })
+
   test('an event an update, in order, with the loss before it', async () => {
     const { net, device } = await opened()
     const events = await collect(net.train(samples(11), { epochs: 3 }))
