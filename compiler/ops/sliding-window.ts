@@ -129,6 +129,12 @@ function mapHint(q: ShapeQuestion, { shape }: Value): string {
   return 'bring it to a map with reshape'
 }
 
+/** The hint for `conv(3, 64, 3)` of 3 channels: elsewhere the channels that go in are said first. */
+function channelsFirst({ op, attributes }: ShapeQuestion, { shape }: Value, { kernel, stride }: Slide): string | undefined {
+  if (!op.endsWith('conv') || attributes['out'] !== shape[1] || stride < 2) return undefined
+  return `the channels that go in are known, and not said: ${op}(${kernel}, ${stride}) has ${kernel} filters of ${stride} x ${stride}`
+}
+
 /** A window must fit into the map and its padding. */
 export function fitProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): Diagnostic[] {
   const x = q.inputs[0]!
@@ -146,7 +152,7 @@ export function fitProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): 
       `${codeOf(q)}-window`,
       `a window of ${reach(first)} x ${reach(second)}${dilated} does not fit into the ${size.join(' x ')}${padded}`,
       [x],
-      `take a smaller window${grow}`,
+      channelsFirst(q, x, first) ?? `take a smaller window${grow}`,
     ),
   ]
 }

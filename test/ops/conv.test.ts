@@ -159,6 +159,13 @@ describe('refuses', () => {
       'shape/conv-window',
       'take a smaller window or write pad: 3',
     ],
+    [
+      "PyTorch's order, with the channels that go in first",
+      [2, 3, 8, 8],
+      { out: 3, kernel: [64, 64], stride: [3, 3] },
+      'shape/conv-window',
+      'the channels that go in are known, and not said: conv(64, 3) has 64 filters of 3 x 3',
+    ],
     ['a dilated window', [2, 3, 4, 4], { ...PLAIN, dilation: [2, 2] }, 'shape/conv-window', 'take a smaller window or write pad: 1'],
     [
       'channels that groups do not divide',
