@@ -156,17 +156,22 @@ function packFactors(
     if (transposed && prepared) return { ...inBlocks(made, fixed, prepared.packed), of: body[f], transposed, isPrepared: true }
     const inTiles = images ? isTransposed(tile, f) : f === tile.vectorFactor && !transposed && tile.vectorAxis && !needsPacking(body[f])
     const placed = inTiles ? inPanels(made, CPU.lanes * tile.vectorCount) : images || transposed ? apart(made) : made
-    return { ...placed, of: body[f], transposed }
+    return { ...placed, of: body[f], transposed, isInPanels: !transposed && placed !== made && inTiles === true }
   })
 }
 
 /** `isPrepared`: by another kernel, so that this one only reads it. */
-export type Packed = PackedFactor & { readonly of: Expression; readonly transposed: boolean; readonly isPrepared?: boolean }
+export type Packed = PackedFactor & {
+  readonly of: Expression
+  readonly transposed: boolean
+  readonly isInPanels?: boolean
+  readonly isPrepared?: boolean
+}
 
 /** Packs a factor, four neighbours at a time; where it is transposed, four by four. */
-export function packStage({ equation: whole, transposed }: Packed, fixed: ReadonlySet<Axis>): Stage {
+export function packStage({ equation: whole, transposed, isInPanels }: Packed, fixed: ReadonlySet<Axis>): Stage {
   const given = interiorOf(whole, fixed)?.equation ?? whole
-  if (!transposed) return pointStage(given, [...fixed])
+  if (!transposed) return isInPanels ? packPanels(given, fixed) : pointStage(given, [...fixed])
   const equation = flattenAxes(given, [...fixed, given.axes.at(-1)!])
   const own = equation.axes.filter((a) => !fixed.has(a))
   const innermost = own.at(-1)!
@@ -177,6 +182,18 @@ export function packStage({ equation: whole, transposed }: Packed, fixed: Readon
     a === along ? { axis: a, tile: 1, vectorized: true } : { axis: a, tile: a === innermost ? CPU.lanes : 1 }
   )
   return { equation, loops, unroll: new Map() }
+}
+
+/**
+ * Fills panels row by row of the map, two rows at a time: what they have in a panel is a line of the caches. Panel by panel each line of the map would be
+ * loaded twice, by steps of a row, which lie in one set of the first cache: `rowsShareSet`.
+ */
+function packPanels(given: Equation, fixed: ReadonlySet<Axis>): Stage {
+  const { loops, ...stage } = pointStage(given, [...fixed])
+  const [panel, row, ...others] = loops
+  if (!panel || !row || others.length === 0) return { ...stage, loops }
+  const inPanel = others.map((l): Loop => (l.vectorized ? { ...l, tile: (l.axis.extent as number) / CPU.lanes } : l))
+  return { ...stage, loops: [{ ...row, tile: 2 }, panel, ...inPanel] }
 }
 
 /** Factors whose border is zero in every task. */
