@@ -104,16 +104,22 @@ export class OneKernel {
     }))
   }
 
-  /** Milliseconds of one run: the shortest of many in a row where the device tells, else their mean. */
-  async time(): Promise<number> {
+  /**
+   * Milliseconds of one run: the shortest of many in a row where the device tells, else their mean, over as many rows as take `atLeastMs` together. A row of a
+   * kernel of some microseconds is shorter than what a system takes from it now and then.
+   */
+  async time(atLeastMs = 0): Promise<number> {
     const profile = await this.session.profile?.(OFTEN, SCALARS)
     if (profile) return Math.min(...profile) / 1e6
     const [first] = this.session.plan.programs[ONCE]!.dispatches[0]!.tensors
     await this.session.read([first!])
     const start = performance.now()
-    await this.session.run(OFTEN, SCALARS)
-    await this.session.read([first!])
-    return (performance.now() - start) / this.#times
+    for (let rows = 1;; rows++) {
+      await this.session.run(OFTEN, SCALARS)
+      await this.session.read([first!])
+      const ms = performance.now() - start
+      if (ms >= atLeastMs) return ms / (rows * this.#times)
+    }
   }
 }
 

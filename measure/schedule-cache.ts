@@ -109,3 +109,18 @@ export function withTuned(
   const after = { target, adapter, kernels: { ...before?.kernels, [kernel.key]: entry } }
   return { ...cache, adapters: before ? cache.adapters.map((other) => (other === before ? after : other)) : [...cache.adapters, after] }
 }
+
+/** The cache without the schedules of some kernels: they count as measured, and as fastest by the compiler's own choice. */
+export function withoutSchedules(
+  cache: ScheduleCache,
+  target: string,
+  adapter: Readonly<Record<string, string>>,
+  keys: readonly string[],
+): ScheduleCache {
+  const before = adapterOf(cache, target, adapter)
+  if (!before) return cache
+  const kernels = Object.fromEntries(
+    Object.entries(before.kernels).map(([key, entry]) => [key, keys.includes(key) ? { ...entry, ms: entry.defaultMs } : entry]),
+  )
+  return { ...cache, adapters: cache.adapters.map((other) => (other === before ? { ...before, kernels } : other)) }
+}

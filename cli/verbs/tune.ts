@@ -1,5 +1,6 @@
 import type { ProgramBench } from '../../measure/bench.ts'
-import { adapterOf, knownOf, type ScheduleCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
+import { adapterOf, knownOf, type ScheduleCache, schedulesOf, withoutSchedules, withTuned } from '../../measure/schedule-cache.ts'
+import { givenUp } from '../../measure/verdict.ts'
 import type { Tunable, Tuned } from '../../measure/tune.ts'
 import type { Device } from '../../bundle/device.ts'
 import { InputError } from '../../bundle/errors.ts'
@@ -70,15 +71,22 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
       const job: Job = { net, untuned, compiling, programs, batch, device, adapter: identified(device), cacheFile }
       const found = await measure(job, options['minutes'] as number | undefined, screen)
       const plan = planFor(device)
-      const entry = adapterOf(found.cache, plan, job.adapter)
-      const schedules = entry && { [plan]: schedulesOf(entry) }
-      const tuned = await net.compile({ ...running, programs, schedules })
+      const schedulesIn = (cache: ScheduleCache) => {
+        const entry = adapterOf(cache, plan, job.adapter)
+        return entry && { [plan]: schedulesOf(entry) }
+      }
+      const tuned = await net.compile({ ...running, programs, schedules: schedulesIn(found.cache) })
+      const reports = found.end === 'interrupted' || isSame(untuned, tuned) ? [] : await compare(job, tuned, screen)
+      const given = givenUp(found.changed, reports)
+      const cache = given.length > 0
+        ? await changeCache(cacheFile, (before) => withoutSchedules(before, plan, job.adapter, given.map(({ key }) => key)))
+        : found.cache
+      const schedules = schedulesIn(cache)
       if (output !== undefined) {
         await writeBundle(await net.compile({ ...compiling, schedules }), output)
         screen.print(`wrote ${output}`)
       }
-      const reports = found.end === 'interrupted' || isSame(untuned, tuned) ? [] : await compare(job, tuned, screen)
-      show(found, reports, screen)
+      show(found, reports, given, screen)
       const goOn = `fusenet tune ${[file, ...goingOn(options)].join(' ')}`
       if (found.left > 0 && !screen.json)
         screen.note(`${found.end}: ${found.left} of ${found.kernels} kernels are left, ${cacheFile} keeps the others\ngo on by: ${goOn}`)
@@ -94,6 +102,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
         known: found.known,
         left: found.left,
         tuned: found.tuned,
+        ...(given.length > 0 && { givenUp: given.map(({ name }) => name) }),
         ...(reports.length > 0 && { programTimes: reports }),
         ...(output !== undefined && { bundle: output }),
         ...(found.left > 0 && { goOn }),
@@ -137,6 +146,8 @@ interface Found {
   readonly known: number
   readonly left: number
   readonly tuned: readonly Tuned[]
+  /** The kernels of the net for which the cache has another schedule than the compiler's own, found now or before. */
+  readonly changed: readonly Tunable[]
 }
 
 /** Kernel after kernel, the largest first; what is found is kept at once. */
@@ -187,8 +198,10 @@ async function measure(
     unlisten()
   }
   const left = fresh.length - tuned.length
+  const schedules = schedulesOf(adapterOf(cache, planFor(device), adapter) ?? { target: '', adapter: {}, kernels: {} })
   return {
     cache,
+    changed: kernels.filter(({ key }) => Object.hasOwn(schedules, key)),
     kernels: kernels.length,
     known: kernels.length - fresh.length,
     left,
@@ -202,18 +215,21 @@ const isSame = (a: Bundle, b: Bundle): boolean =>
   JSON.stringify(a.manifest.plans) === JSON.stringify(b.manifest.plans) &&
   [...a.files].every(([file, data]) => String(b.files.get(file)) === String(data))
 
+/** Turns of whole programs. */
+const ROUNDS = 13
+
 /** Whole programs with and without: kernels were measured alone, and what counts is the net. */
 async function compare({ untuned, programs, batch, device }: Job, tuned: Bundle, screen: Screen): Promise<readonly ProgramBench[]> {
   const { bench } = await import('../../measure/bench.ts')
   const measured = (['infer', 'train'] as const).filter((program) => programs.includes(program))
-  const bar = progress(screen, 'compare', 10 * measured.length, 'measurements')
+  const bar = progress(screen, 'compare', 2 * ROUNDS * measured.length, 'measurements')
   let done = 0
   try {
     return await bench([{ name: 'by itself', bundle: untuned, sameNet: true }, { name: 'tuned', bundle: tuned, sameNet: true }], {
       device,
       batch,
       programs: measured,
-      rounds: 5,
+      rounds: ROUNDS,
       onMeasured: (program, who) => bar.update(++done, done, `${program} ${who}`),
     })
   } finally {
@@ -221,7 +237,7 @@ async function compare({ untuned, programs, batch, device }: Job, tuned: Bundle,
   }
 }
 
-function show({ tuned }: Found, reports: readonly ProgramBench[], screen: Screen): void {
+function show({ tuned }: Found, reports: readonly ProgramBench[], given: readonly Tunable[], screen: Screen): void {
   if (tuned.length > 0) {
     screen.table(
       ['kernel', 'ways', 'ms by itself', 'ms tuned', 'ratio', 'schedule'],
@@ -248,13 +264,17 @@ function show({ tuned }: Found, reports: readonly ProgramBench[], screen: Screen
     ]] : [])),
     [1, 2, 3, 4],
   )
+  if (given.length > 0)
+    screen.print(`not kept, since the whole is no faster by them: ${given.map(({ name }) => name).join(', ')}`)
 }
 
 const showMs = (ms: number): string => ms.toFixed(ms < 10 ? 3 : 1)
 
 /** The same command again. */
 function goingOn(options: Readonly<Record<string, unknown>>): string[] {
-  const named = ['cache', 'batch', 'style', 'memory', 'weights', 'minutes', 'output'].filter((name) => options[name] !== undefined).map((
+  const named = ['cache', 'batch', 'threads', 'style', 'memory', 'weights', 'minutes', 'output'].filter((name) =>
+    options[name] !== undefined
+  ).map((
     name,
   ) => `--${name} ${String(options[name])}`)
   const device = options['device'] === 'auto' ? [] : [`--device ${String(options['device'])}`]

@@ -167,6 +167,24 @@ describe('tune', () => {
     expect(said.err).toMatch(/interrupted: (\d) of \1 kernels are left/)
   })
 
+  test('how to go on names the threads, by which a processor is known', async () => {
+    const said = await fusenet([
+      'tune',
+      at('tiny.net'),
+      '--device',
+      'wasm',
+      '--threads',
+      '1',
+      '--minutes',
+      '0.00001',
+      '--cache',
+      at('threads.json'),
+    ])
+    expect(said.err).toContain(
+      `go on by: fusenet tune ${at('tiny.net')} --cache ${at('threads.json')} --threads 1 --minutes 0.00001 --device wasm`,
+    )
+  })
+
   test('--minutes ends it early: exit code 0', async () => {
     const said = json(await tune('--cache', at('short.json'), '--minutes', '0.00001', '--json'))
     expect(said).toMatchObject({ end: 'out of time', left: said.kernels, goOn: expect.stringContaining('fusenet tune') })

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter, type ScheduleUse } from '../../compiler/index.ts'
 import type { Target } from '../../compiler/targets/target.ts'
-import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
+import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withoutSchedules,
+  withTuned } from '../../measure/schedule-cache.ts'
 import { type Tunable, tunables, tuneKernel } from '../../measure/tune.ts'
 import type { Device } from '../../bundle/device.ts'
 import { wasm } from '../../runtime/wasm/device.ts'
@@ -159,6 +160,7 @@ describe('the cache', () => {
     key,
     name: `kernel ${key}`,
     dispatches: 1,
+    programs: ['infer'],
     work: 1,
     equation: undefined as never,
     candidates: Array.from({ length: ways }, (_, i) => ({ tile: { '0:n': i } })),
@@ -178,6 +180,12 @@ describe('the cache', () => {
     const own = withTuned(NO_SCHEDULES, 'webgpu', here, kernel('x', 3), { ...found, ms: 2 }, 4)
     expect(knownOf(own, 'webgpu', here, kernel('x', 3), 4)?.ms).toBe(2)
     expect(schedulesOf(adapterOf(own, 'webgpu', here)!)).toEqual({})
+    // The same where the whole was no faster by it.
+    const both = ['x', 'y'].reduce((cache, key) => withTuned(cache, 'webgpu', here, kernel(key, 3), found, 4), NO_SCHEDULES)
+    const without = withoutSchedules(both, 'webgpu', here, ['x'])
+    expect(Object.keys(schedulesOf(adapterOf(without, 'webgpu', here)!))).toEqual(['y'])
+    expect(knownOf(without, 'webgpu', here, kernel('x', 3), 4)).toBeDefined()
+    expect(withoutSchedules(both, 'wasm', here, ['x'])).toEqual(both)
   })
 
   test('what was measured is known until the batch or the candidates are others', () => {
