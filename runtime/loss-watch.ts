@@ -8,6 +8,11 @@ export interface LossAndCount {
 export class LossWatch {
   #last: Promise<number | undefined> = Promise.resolve(undefined)
 
+  /** Starts anew, as the net does: the updates called before are of another course. */
+  forget(): void {
+    this.#last = Promise.resolve(undefined)
+  }
+
   /** The loss of the next update. Throws what `failed` makes where it, or an element, is not finite; without `failed` it is given as it is. */
   async loss(
     read: Promise<LossAndCount>,

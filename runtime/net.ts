@@ -172,6 +172,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
     const values = copyTensors(tensors, 'tensors of a snapshot', (name) => store.shapeOf(name))
     course.refuseOther(identity)
     const writes = store.fit(values, 'part of the training', { history: updates })
+    this.#updates.startAnew()
     await this.#executor.enqueue(async () => {
       await this.#executor.write(writes, { steps: step, seed })
       course.restore(identity)
@@ -181,6 +182,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   async reset(seed: number = this.seed): Promise<void> {
     if (!Number.isSafeInteger(seed)) throw new InputError(`seed ${say(seed)}: an integer is wanted`)
     const writes = this.#executor.store.first(seed, this.#bundle.weights)
+    this.#updates.startAnew()
     await this.#executor.enqueue(() => this.#executor.reset(writes, seed), 'change')
   }
 

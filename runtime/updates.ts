@@ -34,6 +34,11 @@ export class Updates {
     return this.#executor.manifest.train?.accumulate ?? 1
   }
 
+  /** Tells that what is called from here on does not continue what was called before: the net is reset or restored. */
+  startAnew(): void {
+    this.#watch.forget()
+  }
+
   /** Submits an update. Throws InputError; its loss rejects with NonFiniteError. */
   async run(inputs: Inputs | readonly Inputs[], { rate, stats: asked, lent, keepGoing }: UpdateOptions): Promise<TrainStep> {
     const executor = this.#executor

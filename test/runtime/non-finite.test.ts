@@ -102,6 +102,30 @@ describe.each(['interpreter', 'wasm', 'webgpu'])('on %s', (name) => {
       expect(await isFinite(net)).toBe(true)
     }))
 
+  test.each(['reset', 'restore'] as const)(
+    'the last finite loss is none of before a %s',
+    (way) =>
+      using(device(), text('solver sgd(0.01)'), {}, async (net) => {
+        const x = Float32Array.from({ length: 4 * BATCH }, (_, i) => Math.sin(i))
+        const t = new Float32Array(2 * BATCH)
+        const update = async (value?: number) => {
+          if (value !== undefined) return (await net.trainStep({ x: x.slice().fill(value), t })).loss
+          return (await net.trainStep({ x, t })).loss
+        }
+        const lastFiniteLoss = async () => ((await update(NaN).catch((error) => error)) as NonFiniteError).lastFiniteLoss
+        const start = await net.snapshot()
+        const loss = await update()
+        expect(await lastFiniteLoss()).toBe(loss)
+        // Called and not awaited, it is none of those behind either.
+        const before = update()
+        await (way === 'reset' ? net.reset() : net.restore(start))
+        await before
+        expect(await lastFiniteLoss()).toBeUndefined()
+        const after = await update()
+        expect(await lastFiniteLoss()).toBe(after)
+      }),
+  )
+
   // x = 1e20: values are some 1e20, their variance is beyond float32; x / infinity is 0, so that the loss and all gradients are finite.
   test('a variance beyond float32 stops it, though the loss is a number', () =>
     using(device(), text('solver sgd(lr: 0.01)'), {}, async (net) => {
