@@ -20,6 +20,10 @@ const SIGNS: readonly TokenType[] = [
   T.Or,
 ]
 
+/** A hint for a power whose exponent is a tensor. */
+const POWERS =
+  'the exponent of pow is a number: a power of a number a to a tensor y is exp(mul(y, ln a)), of two tensors exp(mul(y, log(x)))'
+
 /** A hint for `x + y` of tensors. */
 export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
   const layer = LAYERS.get(operator)
@@ -42,8 +46,10 @@ export function strayOperator(tokens: readonly Token[], at: number, text: string
     const name = tokens[at - 2]?.image ?? 'x'
     return `a value is given anew: ${name} = ${LAYERS.get(before.image)}(${name}, ${operand(at + 1)})`
   }
-  if (token.tokenType === T.Times && before?.tokenType === T.Times && touches(before, token))
-    return `the power of a tensor is a layer: -> pow(${operand(at + 1)})`
+  if (token.tokenType === T.Times && before?.tokenType === T.Times && touches(before, token)) {
+    const exponent = operand(at + 1)
+    return /^[-\d.]/.test(exponent) ? `the power of a tensor is a layer: -> pow(${exponent})` : POWERS
+  }
   if (!SIGNS.includes(token.tokenType) || !endsLink(tokens, at)) return undefined
   return token.tokenType === T.Times && after?.tokenType === T.Times && touches(token, after)
     ? linkMend('**', operand(at + 2)) : linkMend(token.image, operand(at + 1))

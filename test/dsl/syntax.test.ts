@@ -54,6 +54,7 @@ describe('where a text is no program', () => {
     ['a difference behind a layer', net('y = x -> relu\n h = x -> relu - y'), '- y', 'layers: -> sub(y)'],
     ['a power behind a layer', net('h = x -> relu ** 2'), '*', 'layers: -> pow(2)'],
     ['a power', net('h = x ** 2'), '*', '-> pow(2)'],
+    ['a power of a number', net('h = 2 ** x'), '*', 'exp(mul(y, ln a))'],
     ['a power in another sign', net('h = x ^ 2'), '^', '-> pow(2)'],
     ['a comparison behind a layer', net('h = x -> relu > 0'), '>', 'not known at compile time'],
     ['a sum among arguments', net('h = add(x -> relu + x, x)'), '+', '-> add(x)'],
