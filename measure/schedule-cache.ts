@@ -28,6 +28,8 @@ export interface CachedSchedule {
   readonly among: string
   readonly ms: number
   readonly defaultMs: number
+  /** Set until whole programs were compared with and without the schedule: it was measured by a run that goes on, or that was interrupted, and is not compiled with. */
+  readonly unchecked?: true
 }
 
 const FORMAT = 'fusenet-schedules'
@@ -73,11 +75,13 @@ export const nameAdapter = ({ adapter }: Pick<AdapterSchedules, 'adapter'>): str
 
 /**
  * The schedules in the form that `compile` takes: those that were faster than the compiler's own choice. Where that was the fastest, the compiler goes on choosing,
- * since another version may know better.
+ * since another version may know better. `unchecked`: with those that were never compared in whole programs.
  */
-export const schedulesOf = ({ kernels }: AdapterSchedules): Schedules =>
+export const schedulesOf = ({ kernels }: Pick<AdapterSchedules, 'kernels'>, { unchecked = false } = {}): Schedules =>
   Object.fromEntries(
-    Object.entries(kernels).filter(([, { ms, defaultMs }]) => !(ms >= defaultMs)).map(([key, { schedule }]) => [key, schedule]),
+    Object.entries(kernels).filter(([, entry]) => !(entry.ms >= entry.defaultMs) && (unchecked || !entry.unchecked)).map((
+      [key, { schedule }],
+    ) => [key, schedule]),
   )
 
 /** A text that changes when a compiler knows other ways to compute a kernel. */
@@ -95,7 +99,7 @@ export function knownOf(
   return known?.batch === batch && known.among === amongOf(kernel) ? known : undefined
 }
 
-/** The cache with what was found about a kernel. */
+/** The cache with what was found about a kernel, unchecked. */
 export function withTuned(
   cache: ScheduleCache,
   target: string,
@@ -105,22 +109,36 @@ export function withTuned(
   batch: number,
 ): ScheduleCache {
   const before = adapterOf(cache, target, adapter)
-  const entry: CachedSchedule = { name: kernel.name, schedule, batch, among: amongOf(kernel), ms, defaultMs }
+  const entry: CachedSchedule = {
+    name: kernel.name,
+    schedule,
+    batch,
+    among: amongOf(kernel),
+    ms,
+    defaultMs,
+    ...(ms < defaultMs && { unchecked: true }),
+  }
   const after = { target, adapter, kernels: { ...before?.kernels, [kernel.key]: entry } }
   return { ...cache, adapters: before ? cache.adapters.map((other) => (other === before ? after : other)) : [...cache.adapters, after] }
 }
 
-/** The cache without the schedules of some kernels: they count as measured, and as fastest by the compiler's own choice. */
-export function withoutSchedules(
+/**
+ * The cache once whole programs were compared with and without the schedules of `keys`: they are checked. Those of `givenUp` count as measured, and as fastest by the
+ * compiler's own choice.
+ */
+export function withChecked(
   cache: ScheduleCache,
   target: string,
   adapter: Readonly<Record<string, string>>,
   keys: readonly string[],
+  givenUp: readonly string[],
 ): ScheduleCache {
   const before = adapterOf(cache, target, adapter)
   if (!before) return cache
-  const kernels = Object.fromEntries(
-    Object.entries(before.kernels).map(([key, entry]) => [key, keys.includes(key) ? { ...entry, ms: entry.defaultMs } : entry]),
-  )
+  const checked = ([key, { unchecked: _, ...entry }]: [string, CachedSchedule]): [string, CachedSchedule] => [
+    key,
+    givenUp.includes(key) ? { ...entry, ms: entry.defaultMs } : entry,
+  ]
+  const kernels = Object.fromEntries(Object.entries(before.kernels).map((entry) => (keys.includes(entry[0]) ? checked(entry) : entry)))
   return { ...cache, adapters: cache.adapters.map((other) => (other === before ? { ...before, kernels } : other)) }
 }

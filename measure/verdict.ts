@@ -18,7 +18,7 @@ export function isFaster(times: readonly number[], others: readonly number[], ga
 const PROGRAM_GAIN = 0.99
 
 /**
- * The kernels whose schedules are not kept: those of a program that has become slower, and those of none that has become faster. Kernels are measured alone; what they
+ * The kernels whose schedules are not kept: those of a program that has become slower or computes something else, and those of none that has become faster. Kernels are measured alone; what they
  * gain there may be lost beside others. `reports`: programs as the compiler has them by itself, and with the schedules; one that was not measured decides nothing.
  */
 export function givenUp<K extends { readonly programs: readonly string[] }>(
@@ -27,7 +27,8 @@ export function givenUp<K extends { readonly programs: readonly string[] }>(
 ): readonly K[] {
   const verdicts = new Map(reports.flatMap(({ program, contestants: [before, after] }) => (before && after ? [[
     program as string,
-    isFaster(after.times, before.times, PROGRAM_GAIN) ? 'faster' : isFaster(before.times, after.times, PROGRAM_GAIN) ? 'slower' : 'same',
+    after.wrong || isFaster(before.times, after.times, PROGRAM_GAIN) ? 'slower'
+      : isFaster(after.times, before.times, PROGRAM_GAIN) ? 'faster' : 'same',
   ]] : [])))
   return changed.filter(({ programs }) => {
     const own = programs.flatMap((name) => verdicts.get(name) ?? [])

@@ -1,6 +1,4 @@
-import type { ProgramBench } from '../../measure/bench.ts'
-import { adapterOf, knownOf, type ScheduleCache, schedulesOf, withoutSchedules, withTuned } from '../../measure/schedule-cache.ts'
-import { givenUp } from '../../measure/verdict.ts'
+import { adapterOf, knownOf, type ScheduleCache, schedulesOf, withTuned } from '../../measure/schedule-cache.ts'
 import type { Tunable, Tuned } from '../../measure/tune.ts'
 import type { Device } from '../../bundle/device.ts'
 import { InputError } from '../../bundle/errors.ts'
@@ -9,6 +7,7 @@ import { planFor } from '../../bundle/plans.ts'
 import { writeBundle } from '../../runtime/loading/node/write-bundle.ts'
 import { checkBundlePlace } from '../outputs.ts'
 import { netOptions, readNet } from '../bundles.ts'
+import { type Checked, checkSchedules } from '../check-schedules.ts'
 import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
 import type { Lowering, NetSource } from '../net-source.ts'
 import { deviceOf, withDevice } from '../devices.ts'
@@ -17,6 +16,7 @@ import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, preci
 import { progress } from '../progress.ts'
 import type { Screen } from '../screen.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
+import { countOf } from '../../bundle/plain.ts'
 import { changeCache, defaultCache, readCache } from '../tuned.ts'
 import type { Verb } from '../verb.ts'
 
@@ -68,28 +68,24 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     const programs = programsOf(untuned, wanted)
     const batch = (options['batch'] as number | undefined) ?? untuned.manifest.train?.batch ?? 1
     return withDevice(deviceOf(options, file, untuned), screen, async (device) => {
-      const job: Job = { net, untuned, compiling, programs, batch, device, adapter: identified(device), cacheFile }
+      const interrupts = listenToInterrupts(screen)
+      const job: Job = { net, compiling, programs, batch, device, adapter: identified(device), cacheFile, interrupted: interrupts.any }
       const found = await measure(job, options['minutes'] as number | undefined, screen)
-      const plan = planFor(device)
-      const schedulesIn = (cache: ScheduleCache) => {
-        const entry = adapterOf(cache, plan, job.adapter)
-        return entry && { [plan]: schedulesOf(entry) }
-      }
-      const tuned = await net.compile({ ...running, programs, schedules: schedulesIn(found.cache) })
-      const reports = found.end === 'interrupted' || isSame(untuned, tuned) ? [] : await compare(job, tuned, screen)
-      const given = givenUp(found.changed, reports)
-      const cache = given.length > 0
-        ? await changeCache(cacheFile, (before) => withoutSchedules(before, plan, job.adapter, given.map(({ key }) => key)))
-        : found.cache
-      const schedules = schedulesIn(cache)
+      const checked = await checkSchedules(
+        { ...job, ...found, compile: (schedules) => net.compile({ ...running, programs, schedules }), stopped: interrupts.any },
+        screen,
+      ).finally(interrupts.close)
+      const entry = adapterOf(checked.cache, planFor(device), job.adapter)
+      const schedules = entry && { [entry.target]: schedulesOf(entry) }
       if (output !== undefined) {
         await writeBundle(await net.compile({ ...compiling, schedules }), output)
         screen.print(`wrote ${output}`)
       }
-      show(found, reports, given, screen)
+      show(found, checked, cacheFile, screen)
+      const isUndone = found.left > 0 || checked.unchecked.length > 0
+      const end = isUndone && interrupts.any() ? 'interrupted' : found.left > 0 ? 'out of time' : 'done'
       const goOn = `fusenet tune ${[file, ...goingOn(options)].join(' ')}`
-      if (found.left > 0 && !screen.json)
-        screen.note(`${found.end}: ${found.left} of ${found.kernels} kernels are left, ${cacheFile} keeps the others\ngo on by: ${goOn}`)
+      if (isUndone && !screen.json) screen.note(`${end}: ${sayUndone(found, checked, cacheFile)}\ngo on by: ${goOn}`)
       screen.result({
         net: untuned.manifest.name,
         device: device.name,
@@ -97,30 +93,41 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
         batch,
         programs,
         cache: cacheFile,
-        end: found.end,
-        kernels: found.kernels,
+        end,
+        kernels: found.kernels.length,
         known: found.known,
         left: found.left,
         tuned: found.tuned,
-        ...(given.length > 0 && { givenUp: given.map(({ name }) => name) }),
-        ...(reports.length > 0 && { programTimes: reports }),
+        kept: namesOf(checked.kept),
+        ...(checked.unchecked.length > 0 && { unchecked: namesOf(checked.unchecked) }),
+        ...(checked.givenUp.length > 0 && { givenUp: namesOf(checked.givenUp) }),
+        ...(checked.reports.length > 0 && { programTimes: checked.reports }),
         ...(output !== undefined && { bundle: output }),
-        ...(found.left > 0 && { goOn }),
+        ...(isUndone && { goOn }),
       })
-      return found.end === 'interrupted' ? EXIT.interrupted : EXIT.done
+      return end === 'interrupted' ? EXIT.interrupted : EXIT.done
     })
   },
 }
 
 interface Job {
   readonly net: NetSource
-  readonly untuned: Bundle
   readonly compiling: Lowering
   readonly programs: readonly string[]
   readonly batch: number
   readonly device: Device
   readonly adapter: Readonly<Record<string, string>>
   readonly cacheFile: string
+  readonly interrupted: () => boolean
+}
+
+/** Hears Ctrl-C until it is closed; the second ends the process. */
+function listenToInterrupts(screen: Screen): { readonly any: () => boolean; readonly close: () => void } {
+  let count = 0
+  const close = screen.terminal.onInterrupt(() => {
+    if (++count > 1) process.exit(EXIT.interrupted)
+  })
+  return { any: () => count > 0, close }
 }
 
 function programsOf({ manifest }: Bundle, wanted: readonly string[] | undefined): readonly string[] {
@@ -140,33 +147,26 @@ function identified({ description, identity }: Device): Readonly<Record<string, 
 
 interface Found {
   readonly cache: ScheduleCache
-  readonly end: 'done' | 'interrupted' | 'out of time'
-  /** The number of kernels that can be tuned. `known` were tuned before, `left` were not measured. */
-  readonly kernels: number
+  /** The kernels that can be tuned. `known` were tuned before, `left` were not measured. */
+  readonly kernels: readonly Tunable[]
   readonly known: number
   readonly left: number
   readonly tuned: readonly Tuned[]
-  /** The kernels of the net for which the cache has another schedule than the compiler's own, found now or before. */
-  readonly changed: readonly Tunable[]
 }
 
 /** Kernel after kernel, the largest first; what is found is kept at once. */
 async function measure(
-  { net, compiling, programs, batch, device, adapter, cacheFile }: Job,
+  { net, compiling, programs, batch, device, adapter, cacheFile, interrupted }: Job,
   minutes: number | undefined,
   screen: Screen,
 ): Promise<Found> {
   const { tunables, tuneKernel } = await import('../../measure/tune.ts')
-  let interrupts = 0
-  const unlisten = screen.terminal.onInterrupt(() => {
-    if (++interrupts > 1) process.exit(EXIT.interrupted)
-  })
   const until = minutes === undefined ? Infinity : performance.now() + 60_000 * minutes
   const options = {
     device,
     batch,
     programs,
-    stopped: () => interrupts > 0 || performance.now() > until,
+    stopped: () => interrupted() || performance.now() > until,
     onCandidate: () => bar.update(++done, done, name),
   }
   const { kernels, context } = tunables(net.main, options, { ...compiling, readImport: net.readImport })
@@ -195,49 +195,22 @@ async function measure(
     }
   } finally {
     bar.stop()
-    unlisten()
   }
-  const left = fresh.length - tuned.length
-  const schedules = schedulesOf(adapterOf(cache, planFor(device), adapter) ?? { target: '', adapter: {}, kernels: {} })
-  return {
-    cache,
-    changed: kernels.filter(({ key }) => Object.hasOwn(schedules, key)),
-    kernels: kernels.length,
-    known: kernels.length - fresh.length,
-    left,
-    tuned,
-    end: interrupts > 0 ? 'interrupted' : left > 0 ? 'out of time' : 'done',
-  }
+  return { cache, kernels, known: kernels.length - fresh.length, left: fresh.length - tuned.length, tuned }
 }
 
-/** Whether the compiler's own choice was the fastest everywhere. */
-const isSame = (a: Bundle, b: Bundle): boolean =>
-  JSON.stringify(a.manifest.plans) === JSON.stringify(b.manifest.plans) &&
-  [...a.files].every(([file, data]) => String(b.files.get(file)) === String(data))
+const namesOf = (kernels: readonly Tunable[]): string[] => kernels.map(({ name }) => name)
 
-/** Turns of whole programs. */
-const ROUNDS = 13
-
-/** Whole programs with and without: kernels were measured alone, and what counts is the net. */
-async function compare({ untuned, programs, batch, device }: Job, tuned: Bundle, screen: Screen): Promise<readonly ProgramBench[]> {
-  const { bench } = await import('../../measure/bench.ts')
-  const measured = (['infer', 'train'] as const).filter((program) => programs.includes(program))
-  const bar = progress(screen, 'compare', 2 * ROUNDS * measured.length, 'measurements')
-  let done = 0
-  try {
-    return await bench([{ name: 'by itself', bundle: untuned, sameNet: true }, { name: 'tuned', bundle: tuned, sameNet: true }], {
-      device,
-      batch,
-      programs: measured,
-      rounds: ROUNDS,
-      onMeasured: (program, who) => bar.update(++done, done, `${program} ${who}`),
-    })
-  } finally {
-    bar.stop()
-  }
+/** What a run that did not end leaves to the next one. */
+function sayUndone({ left, kernels }: Found, { unchecked }: Checked, cacheFile: string): string {
+  const waiting = `${countOf(unchecked.length, 'schedule')} not yet compared in the whole net, and not used before that`
+  return [
+    ...(left > 0 ? [`${left} of ${kernels.length} kernels are left, ${cacheFile} keeps the others`] : []),
+    ...(unchecked.length > 0 ? [waiting] : []),
+  ].join('; ')
 }
 
-function show({ tuned }: Found, reports: readonly ProgramBench[], given: readonly Tunable[], screen: Screen): void {
+function show({ tuned, kernels, known }: Found, { reports, givenUp, kept, unchecked }: Checked, cacheFile: string, screen: Screen): void {
   if (tuned.length > 0) {
     screen.table(
       ['kernel', 'ways', 'ms by itself', 'ms tuned', 'ratio', 'schedule'],
@@ -252,9 +225,19 @@ function show({ tuned }: Found, reports: readonly ProgramBench[], given: readonl
       [1, 2, 3, 4],
     )
   }
-  if (reports.length === 0) return
+  if (reports.length > 0) showPrograms(reports, screen)
+  if (givenUp.length > 0) screen.print(`not kept, since the whole is no faster by them: ${namesOf(givenUp).join(', ')}`)
+  if (known > 0 && known === kernels.length && reports.length === 0) screen.print('nothing is measured: all was known')
+  if (unchecked.length > 0) return
+  screen.print(
+    kept.length > 0 ? `by schedules of ${cacheFile}: ${namesOf(kept).join(', ')}`
+      : `no schedule is kept: none is faster than the compiler's own choice`,
+  )
+}
+
+function showPrograms(reports: Checked['reports'], screen: Screen): void {
   screen.table(
-    ['program', 'ms by itself', 'ms tuned', 'ratio', 'difference'],
+    ['program', 'ms before', 'ms tuned', 'ratio', 'difference'],
     reports.flatMap(({ program, contestants: [before, after] }) => (before && after ? [[
       program,
       showMs(before.minimumMs),
@@ -264,8 +247,6 @@ function show({ tuned }: Found, reports: readonly ProgramBench[], given: readonl
     ]] : [])),
     [1, 2, 3, 4],
   )
-  if (given.length > 0)
-    screen.print(`not kept, since the whole is no faster by them: ${given.map(({ name }) => name).join(', ')}`)
 }
 
 const showMs = (ms: number): string => ms.toFixed(ms < 10 ? 3 : 1)

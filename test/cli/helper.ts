@@ -7,13 +7,14 @@ export interface Said {
   readonly err: string
 }
 
-/** Runs a command line in this process. `interruptAt` fires Ctrl-C once so much was said; `hear` is called with all of it each time. */
+/** Runs a command line in this process. `interruptAt` fires Ctrl-C once so much was said; `hear` is called with all of it each time. `interruptBy` is given what fires it. */
 export async function fusenet(
   argv: readonly string[],
   options: {
     readonly input?: string
     readonly env?: Record<string, string>
     readonly interruptAt?: RegExp
+    readonly interruptBy?: (interrupt: () => void) => void
     readonly hear?: (said: string) => void
   } = {},
 ): Promise<Said> {
@@ -27,6 +28,7 @@ export async function fusenet(
     interrupted = true
     ;[...handlers].at(-1)?.()
   }
+  options.interruptBy?.(() => [...handlers].at(-1)?.())
   const terminal: Terminal = {
     out: {
       write(text) {

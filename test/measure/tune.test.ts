@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, interpreter, type ScheduleUse } from '../../compiler/index.ts'
 import type { Target } from '../../compiler/targets/target.ts'
-import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withoutSchedules,
+import { adapterOf, knownOf, NO_SCHEDULES, parseCache, printCache, schedulesOf, withChecked,
   withTuned } from '../../measure/schedule-cache.ts'
 import { type Tunable, tunables, tuneKernel } from '../../measure/tune.ts'
 import type { Device } from '../../bundle/device.ts'
@@ -172,20 +172,35 @@ describe('the cache', () => {
     cache = withTuned(cache, 'webgpu', { ...here, vendor: 'w' }, kernel('x', 3), { ...found, schedule: { tile: { '0:n': 2 } } }, 4)
     cache = parseCache(printCache(withTuned(cache, 'webgpu', here, kernel('y', 3), found, 4)), 'f')
     expect(cache.adapters).toHaveLength(2)
-    expect(schedulesOf(adapterOf(cache, 'webgpu', here)!)).toEqual({ x: { tile: { '0:n': 1 } }, y: { tile: { '0:n': 1 } } })
+    expect(schedulesOf(adapterOf(cache, 'webgpu', here)!, { unchecked: true })).toEqual({
+      x: { tile: { '0:n': 1 } },
+      y: { tile: { '0:n': 1 } },
+    })
     expect(adapterOf(cache, 'webgpu', { ...here, architecture: 'b' })).toBeUndefined()
   })
 
   test("keeps the compiler's own choice as measured, and compiles by none: another version may choose better", () => {
     const own = withTuned(NO_SCHEDULES, 'webgpu', here, kernel('x', 3), { ...found, ms: 2 }, 4)
     expect(knownOf(own, 'webgpu', here, kernel('x', 3), 4)?.ms).toBe(2)
-    expect(schedulesOf(adapterOf(own, 'webgpu', here)!)).toEqual({})
+    expect(schedulesOf(adapterOf(own, 'webgpu', here)!, { unchecked: true })).toEqual({})
     // The same where the whole was no faster by it.
     const both = ['x', 'y'].reduce((cache, key) => withTuned(cache, 'webgpu', here, kernel(key, 3), found, 4), NO_SCHEDULES)
-    const without = withoutSchedules(both, 'webgpu', here, ['x'])
+    const without = withChecked(both, 'webgpu', here, ['x', 'y'], ['x'])
     expect(Object.keys(schedulesOf(adapterOf(without, 'webgpu', here)!))).toEqual(['y'])
     expect(knownOf(without, 'webgpu', here, kernel('x', 3), 4)).toBeDefined()
-    expect(withoutSchedules(both, 'wasm', here, ['x'])).toEqual(both)
+    expect(withChecked(both, 'wasm', here, ['x'], [])).toEqual(both)
+  })
+
+  test('keeps what no run has checked with whole programs as measured, and compiles by none of it', () => {
+    const both = ['x', 'y'].reduce((cache, key) => withTuned(cache, 'webgpu', here, kernel(key, 3), found, 4), NO_SCHEDULES)
+    expect(schedulesOf(adapterOf(both, 'webgpu', here)!)).toEqual({})
+    expect(knownOf(both, 'webgpu', here, kernel('x', 3), 4)?.ms).toBe(1)
+    const one = parseCache(printCache(withChecked(both, 'webgpu', here, ['y'], [])), 'f')
+    expect(Object.keys(schedulesOf(adapterOf(one, 'webgpu', here)!))).toEqual(['y'])
+    expect(Object.keys(schedulesOf(adapterOf(one, 'webgpu', here)!, { unchecked: true }))).toEqual(['x', 'y'])
+    // Measured anew, at another batch, it is to be checked anew.
+    const anew = withTuned(one, 'webgpu', here, kernel('y', 3), found, 8)
+    expect(schedulesOf(adapterOf(anew, 'webgpu', here)!)).toEqual({})
   })
 
   test('what was measured is known until the batch or the candidates are others', () => {

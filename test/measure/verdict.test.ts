@@ -41,6 +41,11 @@ describe('schedules that are not kept', () => {
     expect(givenUp(all, [report('infer', 10, inferMs), report('train', 10, trainMs)])).toEqual(wanted)
   })
 
+  test('those of a program that computes something else, however fast', () => {
+    const { contestants: [before, after] } = report('infer', 10, 5) as any
+    expect(givenUp([infer, train], [{ program: 'infer', contestants: [before, { ...after, wrong: true }] }])).toEqual([infer])
+  })
+
   test('where nothing was measured, all are', () => {
     expect(givenUp(all, [])).toEqual([])
   })

@@ -1,0 +1,125 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { encodeNpy } from '../../runtime/loading/npy.ts'
+import { readBundle } from '../../runtime/node.ts'
+import type { Tunable } from '../../measure/tune.ts'
+import { fusenet, json } from './helper.ts'
+
+/** The clock of these tests: a kernel is twice as fast by its last candidate, and a whole program takes `programMs` with what was found, 10 without. */
+const { clock } = vi.hoisted(() => ({
+  clock: { programMs: 8, measured: [] as string[], comparisons: 0, interrupt: undefined as (() => void) | undefined },
+}))
+vi.mock('../../measure/tune.ts', async (original) => ({
+  ...await original<object>(),
+  tuneKernel: async ({ key, name, candidates }: Tunable) => {
+    clock.measured.push(name)
+    return { key, name, schedule: candidates.at(-1)!, defaultMs: 2, ms: 1, measured: candidates.length, notes: [] }
+  },
+}))
+vi.mock('../../measure/bench.ts', () => ({
+  bench: async (_: unknown, { programs, stopped, onMeasured }: any) => {
+    clock.comparisons++
+    onMeasured(programs[0], 'tuned')
+    clock.interrupt?.()
+    const contestant = (ms: number) => ({
+      times: Array.from({ length: 13 }, () => ms),
+      minimumMs: ms,
+      ratioOfMinima: ms / 10,
+      difference: { worst: 0 },
+      wrong: false,
+    })
+    return programs.map((program: string) => ({ program, stopped: stopped(), contestants: [contestant(10), contestant(clock.programMs)] }))
+  },
+}))
+
+let folder: string
+const at = (name: string): string => join(folder, name)
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fusenet-kept-'))
+  await writeFile(
+    at('tiny.net'),
+    'net tiny {\n  input x: f32[3, 8, 8]\n  output y = x -> conv(8, 3) as c -> relu -> conv(8, 3) as d -> fc(4) as f\n}\n',
+  )
+  await writeFile(
+    at('x.npy'),
+    encodeNpy({ shape: [2, 3, 8, 8], type: 'f32', data: Float32Array.from({ length: 384 }, (_, i) => Math.sin(i)) }),
+  )
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+beforeEach(() => Object.assign(clock, { programMs: 8, measured: [], comparisons: 0, interrupt: undefined }))
+
+const tune = (cache: string, options?: Parameters<typeof fusenet>[1], ...more: string[]) =>
+  fusenet(['tune', at('tiny.net'), '--device', 'wasm', '--threads', '1', '--batch', '2', '--cache', at(cache), ...more], options)
+const compile = (out: string, ...more: string[]) => fusenet(['compile', at('tiny.net'), '--targets', 'wasm', '-o', at(out), ...more])
+const moduleOf = async (name: string): Promise<string> => JSON.stringify([...(await readBundle(at(name))).files])
+
+test('a gain is kept: compile and run are by it, with the results of the reference, and nothing is measured again', async () => {
+  const first = await tune('gain.json', {}, '-o', at('tuned'))
+  expect(first.code, first.err).toBe(0)
+  const names = clock.measured.join(', ')
+  expect(clock.measured.length).toBeGreaterThan(1)
+  expect(first.out).toContain(`by schedules of ${at('gain.json')}: ${names}`)
+
+  const compiled = await compile('by-cache', '--cache', at('gain.json'))
+  expect(compiled.err).toContain(`${clock.measured.length} kernels computed by them`)
+  await compile('by-itself')
+  expect(await moduleOf('by-cache')).not.toBe(await moduleOf('by-itself'))
+
+  const run = (...words: string[]) => fusenet(['run', ...words, '--input', at('x.npy'), '--json'])
+  const [got, inOne, want] = [
+    json(await run(at('tuned'), '--device', 'wasm')),
+    json(await run(at('tiny.net'), '--device', 'wasm', '--cache', at('gain.json'))),
+    json(await run(at('tiny.net'), '--device', 'interpreter')),
+  ].map(({ outputs }) => outputs.y.data as number[])
+  want!.forEach((value, i) => {
+    expect(got![i]).toBeCloseTo(value, 5)
+    expect(inOne![i]).toBeCloseTo(value, 5)
+  })
+
+  Object.assign(clock, { measured: [], comparisons: 0 })
+  const second = await tune('gain.json')
+  expect(second.out).toBe(`nothing is measured: all was known\nby schedules of ${at('gain.json')}: ${names}\n`)
+  expect(clock).toMatchObject({ measured: [], comparisons: 0 })
+})
+
+test.each([['none is faster', 10], ['one is slower', 12]])(
+  'where %s as a whole, nothing is kept, and not measured again',
+  async (_, programMs) => {
+    clock.programMs = programMs
+    const said = await tune(`loss-${programMs}.json`)
+    expect(said.out).toContain(`not kept, since the whole is no faster by them: ${clock.measured.join(', ')}\nno schedule is kept`)
+    expect((await compile('loss', '--cache', at(`loss-${programMs}.json`))).err).toContain('none for a kernel of this net')
+    clock.measured = []
+    expect(json(await tune(`loss-${programMs}.json`, {}, '--json'))).toMatchObject({ tuned: [], kept: [], end: 'done' })
+    expect(clock).toMatchObject({ measured: [], comparisons: 1 })
+  },
+)
+
+const whileCompared = { interruptBy: (interrupt: () => void) => Object.assign(clock, { interrupt }) }
+test.each([['between two kernels', { interruptAt: /2\.000 -> 1\.000/ }], ['while whole programs take turns', whileCompared]])(
+  'interrupted %s, nothing unchecked is compiled with; the next run measures the rest, and checks all',
+  async (when, how) => {
+    const cache = `stopped ${when}.json`
+    const stopped = await tune(cache, how)
+    expect(stopped.code, stopped.err).toBe(130)
+    const before = clock.measured
+    expect(before.length).toBeGreaterThan(0)
+    expect(stopped.err).toMatch(
+      /interrupted: .*schedules? not yet compared in the whole net, and not used before that\ngo on by: fusenet tune/,
+    )
+    expect((await compile('unchecked', '--cache', at(cache))).err).toContain('none for a kernel of this net')
+    await compile('by-itself')
+    expect(await moduleOf('unchecked')).toBe(await moduleOf('by-itself'))
+
+    Object.assign(clock, { measured: [], comparisons: 0, interrupt: undefined })
+    const report = json(await tune(cache, {}, '--json'))
+    expect(report).toMatchObject({ end: 'done', known: before.length, left: 0 })
+    expect(clock.comparisons).toBe(1)
+    expect(clock.measured.filter((name) => before.includes(name))).toEqual([])
+    expect(report.kept.toSorted()).toEqual([...before, ...clock.measured].toSorted())
+    expect(await readFile(at(cache), 'utf8')).not.toContain('unchecked')
+    expect((await compile('checked', '--cache', at(cache))).err).toContain(`${report.kernels} kernels computed by them`)
+  },
+)
