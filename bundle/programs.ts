@@ -21,12 +21,18 @@ export function trainingProgram(manifest: Said, task: 'gradients' | 'step' | 'tr
   return stats === 'batch' ? task : programFor(manifest, `${task}/global`)
 }
 
-/** The advice for a `/global` program that a bundle lacks. */
-export function howToTrainGlobally({ name, normalizations, outputs }: Said, program: string): string {
+/** The advice for a `/global` program that a bundle lacks. A bundle without plans keeps no choice of programs: `open` is told. */
+function howToTrainGlobally(
+  { name, normalizations, outputs, plans }: Said & Partial<Manifest>,
+  program: string,
+  held: readonly string[],
+): string {
   if (!outputs.some((output) => output.role === 'loss')) return 'it has no loss'
   const without = normalizations?.find((layer) => layer.stats === 'batch')
   if (without) return `${without.layer} keeps no statistics (stats: batch) that could be trained with`
   const wanted: ProgramName = program === 'accumulate/global' ? 'train/global' : program as ProgramName
+  if (plans && Object.keys(plans).length === 0)
+    return `open it with programs: [${[...new Set([...held, program, wanted])].map((each) => `'${each}'`).join(', ')}]`
   return `compile it with programs: ['default', '${wanted}'] (fusenet compile ${name}.net --programs default,${wanted} -o ${name})`
 }
 
@@ -67,7 +73,7 @@ export function missingProgram(manifest: Said, name: string, held: readonly stri
   const why = storage === 'f16' ? `with f16 storage it infers and evaluates with stored statistics (${holds})`
     : trains && !manifest.outputs.some((output) => output.role === 'loss') ? 'it has no loss'
     : name.startsWith('eval') && manifest.outputs.every((output) => output.role === 'output') ? 'it has no loss and no metric'
-    : name.endsWith('/global') ? howToTrainGlobally(manifest, name)
+    : name.endsWith('/global') ? howToTrainGlobally(manifest, name, has)
     : `it holds ${holds}. Where the net has it: fusenet compile ${manifest.name}.net --programs ${
       [...has, name].join(',')
     } -o ${manifest.name}`

@@ -32,7 +32,7 @@ net small {
 train { solver sgd(lr: 0.05, momentum: 0.9, weight_decay: 0.01)${train} }`
 
 /** Numbers for all parameters, none of them where it starts; variances and counts positive. */
-function set({ manifest }: Net): Map<string, TensorData> {
+function set({ manifest }: Pick<Net, 'manifest'>): Map<string, TensorData> {
   return new Map(manifest.parameters.map(({ name, shape }, i) => {
     const count = shape.reduce((product, dim) => product * dim, 1)
     const drawn = normals(count, 300 + i)
@@ -231,6 +231,18 @@ describe('what a bundle holds', () => {
     expect(error.diagnostics.find(({ severity }) => severity === 'error')!.message).toBe(
       'b keeps no statistics (stats: batch), so it cannot be trained with stored ones: train/global',
     )
+  })
+  test('a bundle without plans keeps no choice of programs: the interpreter says how to open it', async () => {
+    const bundle = compile(netOf('moving'), { targets: [], programs: ['step/global'] })
+    const net = await open(bundle, { device: exact, batch: 2 })
+    const error = (await net.step(inputs(2), { stats: 'global' }).catch((e) => e)) as Error
+    net.close()
+    const programs = /open it with programs: (\[.*\])$/.exec(error.message)![1]!
+    const told = await open(bundle, { device: exact, batch: 2, programs: JSON.parse(programs.replaceAll("'", '"')) as [] })
+    await told.setParameters(set(told))
+    expect((await told.step(inputs(2), { stats: 'global' })).loss).toBeGreaterThan(0)
+    expect((await told.run({ x: inputs(2).x })).prob).toHaveLength(6)
+    told.close()
   })
   test('a bundle without them says what to compile', async () => {
     const [device] = devices as [Device]
