@@ -83,7 +83,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
       }
       show(found, checked, cacheFile, screen)
       const isUndone = found.left > 0 || checked.unchecked.length > 0
-      const end = isUndone && interrupts.any() ? 'interrupted' : found.left > 0 ? 'out of time' : 'done'
+      const end = isUndone && interrupts.any() ? 'interrupted' : found.left > 0 ? 'out of time' : isUndone ? 'undecided' : 'done'
       const goOn = `fusenet tune ${[file, ...goingOn(options)].join(' ')}`
       if (isUndone && !screen.json) screen.note(`${end}: ${sayUndone(found, checked, cacheFile)}\ngo on by: ${goOn}`)
       screen.result({
@@ -202,8 +202,11 @@ async function measure(
 const namesOf = (kernels: readonly Tunable[]): string[] => kernels.map(({ name }) => name)
 
 /** What a run that did not end leaves to the next one. */
-function sayUndone({ left, kernels }: Found, { unchecked }: Checked, cacheFile: string): string {
-  const waiting = `${countOf(unchecked.length, 'schedule')} not yet compared in the whole net, and not used before that`
+function sayUndone({ left, kernels }: Found, { unchecked, reports }: Checked, cacheFile: string): string {
+  const schedules = countOf(unchecked.length, 'schedule')
+  const waiting = reports.length > 0
+    ? `turns of the whole net do not agree on ${schedules}, which are not used before they do: the machine is busy with something else`
+    : `${schedules} not yet compared in the whole net, and not used before that`
   return [
     ...(left > 0 ? [`${left} of ${kernels.length} kernels are left, ${cacheFile} keeps the others`] : []),
     ...(unchecked.length > 0 ? [waiting] : []),

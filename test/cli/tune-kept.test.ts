@@ -7,9 +7,10 @@ import { readBundle } from '../../runtime/node.ts'
 import type { Tunable } from '../../measure/tune.ts'
 import { fusenet, json } from './helper.ts'
 
-/** The clock of these tests: a kernel is twice as fast by its last candidate, and a whole program takes `programMs` with what was found, 10 without. */
+/** The clock of these tests: a kernel is twice as fast by its last candidate, and a whole program takes `programMs` with what was found, 10 without; on a busy
+ * machine both take much longer in every other turn. */
 const { clock } = vi.hoisted(() => ({
-  clock: { programMs: 8, measured: [] as string[], comparisons: 0, interrupt: undefined as (() => void) | undefined },
+  clock: { programMs: 8, isBusy: false, measured: [] as string[], comparisons: 0, interrupt: undefined as (() => void) | undefined },
 }))
 vi.mock('../../measure/tune.ts', async (original) => ({
   ...await original<object>(),
@@ -24,7 +25,7 @@ vi.mock('../../measure/bench.ts', () => ({
     onMeasured(programs[0], 'tuned')
     clock.interrupt?.()
     const contestant = (ms: number) => ({
-      times: Array.from({ length: 13 }, () => ms),
+      times: Array.from({ length: 13 }, (_, i) => (clock.isBusy && i % 2 === 1 ? 40 - ms : ms)),
       minimumMs: ms,
       ratioOfMinima: ms / 10,
       difference: { worst: 0 },
@@ -48,7 +49,7 @@ beforeAll(async () => {
   )
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-beforeEach(() => Object.assign(clock, { programMs: 8, measured: [], comparisons: 0, interrupt: undefined }))
+beforeEach(() => Object.assign(clock, { programMs: 8, isBusy: false, measured: [], comparisons: 0, interrupt: undefined }))
 
 const tune = (cache: string, options?: Parameters<typeof fusenet>[1], ...more: string[]) =>
   fusenet(['tune', at('tiny.net'), '--device', 'wasm', '--threads', '1', '--batch', '2', '--cache', at(cache), ...more], options)
@@ -123,3 +124,21 @@ test.each([['between two kernels', { interruptAt: /2\.000 -> 1\.000/ }], ['while
     expect((await compile('checked', '--cache', at(cache))).err).toContain(`${report.kernels} kernels computed by them`)
   },
 )
+
+test('where turns do not agree there are more of them, and the next run compares again what they leave open', async () => {
+  clock.isBusy = true
+  const first = await tune('busy.json')
+  expect(first.code, first.err).toBe(0)
+  expect(clock.comparisons).toBe(2)
+  expect(first.err).toMatch(/undecided: turns of the whole net do not agree on \d schedules, .*\ngo on by: fusenet tune /)
+  expect(first.out).not.toContain('not kept')
+  expect((await compile('open', '--cache', at('busy.json'))).err).toContain('none for a kernel of this net')
+  const [measured, machine] = [clock.measured.length, await readFile(at('busy.json'), 'utf8')]
+  expect(machine).toContain('"unchecked": true')
+
+  clock.isBusy = false
+  const second = await tune('busy.json')
+  expect([clock.measured.length, clock.comparisons]).toEqual([measured, 3])
+  expect(second.out).toContain(`by schedules of ${at('busy.json')}: `)
+  expect(await readFile(at('busy.json'), 'utf8')).not.toContain('unchecked')
+})

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { givenUp, isFaster } from '../../measure/verdict.ts'
+import { isFaster, judge } from '../../measure/verdict.ts'
 
 describe('which of two is faster', () => {
   test('the one that is in nearly every turn, by what is wanted', () => {
@@ -38,15 +38,32 @@ describe('schedules that are not kept', () => {
     ['neither', 10, 10, [infer, train, both]],
     ['both slower', 12, 12, [infer, train, both]],
   ])('%s', (_, inferMs, trainMs, wanted) => {
-    expect(givenUp(all, [report('infer', 10, inferMs), report('train', 10, trainMs)])).toEqual(wanted)
+    expect(judge(all, [report('infer', 10, inferMs), report('train', 10, trainMs)])).toEqual({ givenUp: wanted, undecided: [] })
   })
 
   test('those of a program that computes something else, however fast', () => {
     const { contestants: [before, after] } = report('infer', 10, 5) as any
-    expect(givenUp([infer, train], [{ program: 'infer', contestants: [before, { ...after, wrong: true }] }])).toEqual([infer])
+    expect(judge([infer, train], [{ program: 'infer', contestants: [before, { ...after, wrong: true }] }])).toEqual({
+      givenUp: [infer],
+      undecided: [],
+    })
+  })
+
+  test('not yet those of a program whose shortest times are far apart while turns do not agree', () => {
+    const busy = (least: number, most: number) => ({ times: Array.from({ length: 12 }, (_, i) => i % 2 ? most : least) })
+    const train = { program: 'train', contestants: [busy(10, 20), busy(5, 30)] } as never
+    const worse = { program: 'train', contestants: [busy(5, 30), busy(10, 20)] } as never
+    for (const one of [train, worse]) {
+      expect(judge(all, [report('infer', 10, 10), one])).toEqual({ givenUp: [infer], undecided: [all[1], both] })
+      // Slower in one is slower, whatever the other is.
+      expect(judge(all, [report('infer', 10, 12), one])).toEqual({ givenUp: [infer, both], undecided: [all[1]] })
+    }
+    // By 3 %: no more than chance.
+    const near = { program: 'train', contestants: [busy(10, 20), busy(9.7, 30)] } as never
+    expect(judge(all, [near])).toEqual({ givenUp: [all[1], both], undecided: [] })
   })
 
   test('where nothing was measured, all are', () => {
-    expect(givenUp(all, [])).toEqual([])
+    expect(judge(all, [])).toEqual({ givenUp: [], undecided: [] })
   })
 })
