@@ -101,7 +101,7 @@ async function compare([merged, ...others], shared, open) {
     do found.push(differences(await result(name, found.length), await result(merged.name, found.length)))
     while (!isSmall(smallest(found)) && found.length < TRIES)
     const least = smallest(found)
-    difference[name] = Math.max(...least.losses)
+    difference[name] = least.losses.reduce((most, d) => (Number.isNaN(most) || most >= d ? most : d), 0)
     if (isSmall(least)) continue
     rounding ??= smallest([
       differences(await result(merged.name, 1), merged),
