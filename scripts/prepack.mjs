@@ -27,6 +27,8 @@ const GROUND = 'dsl/ground'
 const onDemand = (room) => `${room}/on-demand`
 /** Packages that come within, with their licenses, and the folder that needs them: whoever installs fusenet gets one package. */
 const TAKEN_ALONG = { commander: 'cli', picocolors: 'cli', pbf: 'import' }
+/** What no page fetches of the runtime. */
+const NODE_ALONE = 'node-on-demand-joined.js'
 /** What `cli/module.ts` takes by its name. */
 const NAMED = ['runtime/open.js', 'runtime/loading/weights-beside.js']
 const IMPORTED_AT_ONCE = /^(?:import|export)\s[^'"()]*?from\s*['"](\.[^'"]+\.js)['"]/gm
@@ -157,9 +159,10 @@ async function withoutComments(files) {
     // The script of workers is as small as it gets.
     if (isMinified(text)) return
     // Licenses and `#!` stay. Lines are filled, and short enough to tell a place; but for what speaks to bundlers. Names stay but for those
-    // inside the compiler and the command, a quarter of their size: the place in the file tells them, since the same text gives the same file.
-    const short = { minifySyntax: true, minifyIdentifiers: parts.includes(file) }
-    const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? {} : { minifyWhitespace: true, lineLimit: 120, ...short }
+    // inside the compiler, the command and what Node alone takes of the runtime, a quarter of their size: the place in the file tells them, since the same text gives the same file.
+    const short = { minifySyntax: true, minifyIdentifiers: parts.includes(file) || file.endsWith(NODE_ALONE) }
+    const filled = /@vite-ignore|webpackIgnore|new Worker\(/.test(text) ? (file.endsWith(NODE_ALONE) ? short : {})
+      : { minifyWhitespace: true, lineLimit: 400, ...short }
     const { code } = await transform(text, { loader: 'js', format: 'esm', target: 'es2023', legalComments: 'inline', ...filled })
     writeFileSync(file, code)
   }))

@@ -37,7 +37,7 @@ export function fetchFiles(source: string | Host<'URL'>, options: FetchOptions =
 export const fetchAt = (url: Host<'URL'>, options: FetchOptions = {}): FileReader => fetched(() => url, options)
 
 /** The URL of an archive, as packBundle makes it. Undefined where the source is a folder or a manifest. */
-export function archiveOf(source: string | Host<'URL'>): URL | undefined {
+export function archiveOf(source: string | Host<'URL'>): Host<'URL'> | undefined {
   const { folder } = addressOf(source)
   if (!folder.pathname.endsWith('.zip/') || /\.zip\/(\?|#|$)/.test(String(source))) return undefined
   folder.pathname = folder.pathname.slice(0, -1)

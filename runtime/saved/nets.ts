@@ -42,10 +42,11 @@ export async function netFiles(address: string | Host<'URL'>): Promise<ReadonlyM
   const files: unknown = await inDatabase(['files'], 'readonly', (store) => store('files').get(name))
   if (files instanceof Map) return files as Map<string, Uint8Array>
   const names = (await savedNets()).map((net) => net.name)
+  const near = didYouMean(name, names)
   throw new InputError(
-    `no net is saved as ${plain(name, 60)} in this browser${didYouMean(name, names)}${
+    `no net is saved as ${plain(name, 60)} in this browser${near}${
       names.length > 0 ? ` (saved are ${names.map((other) => plain(other, 60)).join(', ')})` : ', nor is any other'
-    }: where save to that name is under way, await it first`,
+    }${near ? '' : ': where save to that name is under way, await it first'}`,
   )
 }
 
