@@ -1,4 +1,5 @@
 import type { Call, Expression } from './ast.ts'
+import { orderMend } from './elsewhere.ts'
 import { argumentMend, usage } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
 import type { Signature } from './signature.ts'
@@ -37,7 +38,7 @@ export function place(signature: Signature, given: Given, report: Reporter, part
     else if (i === byPosition.length) {
       error('argument/too-many', `${signature.name} takes ${countOf(byPosition.length, 'argument')} by position`, expression.span, {
         text: 'one too many',
-        hint: signature.parameters.length > 0 ? usage(signature) : undefined,
+        hint: () => orderMend(signature, given) ?? (signature.parameters.length > 0 ? usage(signature) : undefined),
       })
     }
   })
@@ -76,6 +77,8 @@ export function placeLeniently(signature: Signature, given: Given): Map<string, 
 
 /** A hint for an argument that is given twice: the one without a name may have been meant for another. */
 const twiceMend = (signature: Signature, index: number, byPosition: boolean): string | undefined =>
-  byPosition
-    ? `argument ${index + 1} without a name is ${signature.parameters.filter((p) => !p.named)[index]!.name}: ${usage(signature)}` :
-    undefined
+  byPosition ? placeMend(signature, index) : undefined
+
+/** A hint that says which argument stands at a place, without a name. */
+export const placeMend = (signature: Signature, index: number): string =>
+  `argument ${index + 1} without a name is ${signature.parameters.filter((p) => !p.named)[index]!.name}: ${usage(signature)}`

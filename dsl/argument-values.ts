@@ -1,7 +1,7 @@
 import type { Expression } from './ast.ts'
 import { callMend } from './elsewhere.ts'
 import { nearest } from './fix-hints.ts'
-import { type Given, place, placeLeniently } from './argument-binding.ts'
+import { type Given, place, placeLeniently, placeMend } from './argument-binding.ts'
 import type { ValueRef } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { ArgumentType, Attribute, AttributeCall, Attributes, Duration, Parameter, Signature } from './signature.ts'
@@ -48,7 +48,9 @@ export function bindArguments(signature: Signature, given: Given, context: Argum
       else good = false
       continue
     }
-    const attribute = convert(parameter.type, found.expression, `${parameter.name} of ${signature.name}`, context)
+    const place = given.positional.indexOf(found.expression)
+    const mend = (): string | undefined => signature.mends?.[parameter.name] ?? (place < 0 ? undefined : placeMend(signature, place))
+    const attribute = convert(parameter.type, found.expression, `${parameter.name} of ${signature.name}`, context, mend)
     if (attribute === undefined) good = false
     else attributes[parameter.name] = attribute
   }
@@ -67,7 +69,13 @@ function tensorOf(
 }
 
 /** An argument as its type wants it. Undefined if it is of another kind or out of range, which then was told. `what`: `pad of conv`. */
-function convert(type: ArgumentType, expression: Expression, what: string, context: ArgumentContext): Attribute | undefined {
+function convert(
+  type: ArgumentType,
+  expression: Expression,
+  what: string,
+  context: ArgumentContext,
+  mend: () => string | undefined,
+): Attribute | undefined {
   const word = wordOf(expression)
   switch (type.kind) {
     case 'word':
@@ -91,7 +99,7 @@ function convert(type: ArgumentType, expression: Expression, what: string, conte
     default:
   }
   const value = context.evaluate(expression)
-  return value && fromValue(type, value, expression.span, what, context.report)
+  return value && fromValue(type, value, expression.span, what, context.report, mend)
 }
 
 const wordOf = (e: Expression): string | undefined => (e.kind === 'call' && e.bare && !e.as ? e.callee.text : undefined)
@@ -118,8 +126,18 @@ function layerName(expression: Expression, what: string, { report, evaluate, lay
     })
 }
 
-function fromValue(type: ArgumentType, value: Evaluated, span: Span, what: string, report: Reporter): Attribute | undefined {
-  const wrong = (wanted: string): undefined => report.error('argument/kind', `${what} is ${wanted}, not ${describe(value)}`, span)
+function fromValue(
+  type: ArgumentType,
+  value: Evaluated,
+  span: Span,
+  what: string,
+  report: Reporter,
+  hint: () => string | undefined,
+): Attribute | undefined {
+  const wrong = (wanted: string): undefined =>
+    report.error('argument/kind', `${what} is ${wanted}, not ${describe(value)}`, span, {
+      hint: value.kind === 'tensor' ? undefined : hint,
+    })
   switch (type.kind) {
     case 'integer':
     case 'number':
@@ -217,7 +235,10 @@ export function bounded(
       hint: value < below ? `${value} is ${held} in float32` : undefined,
     })
   if (min !== undefined && value < min) return report.error('argument/range', `${what} is at least ${min}, not ${value}`, span)
-  if (max !== undefined && value > max) return report.error('argument/range', `${what} is at most ${max}, not ${value}`, span)
+  if (max !== undefined && value > max)
+    return report.error('argument/range', `${what} is at most ${max}, not ${value}`, span, {
+      hint: max === 1 && Number.isInteger(value) && value <= 100 ? `it is a part of 1: ${value / 100} is ${value} %` : undefined,
+    })
   return value
 }
 

@@ -10,6 +10,8 @@ import { type Given, translateArgument } from './translate.ts'
  * and all, since the same word may stand for another number there.
  */
 
+type Arguments = Pick<Call, 'positional' | 'named'> & { readonly as?: Call['as'] }
+
 export interface Found {
   readonly signature: Signature
   readonly synonym: Synonym
@@ -59,18 +61,35 @@ export function callMend(
   return other ? told(other, call, isTensor, all) : didYouMean(meant)
 }
 
+/**
+ * A hint for a call by its own name with more arguments by position than it takes: another framework's layer takes as many, in an order of its own.
+ * `call`: without its tensors.
+ */
+export function orderMend(signature: Signature, call: Arguments): string | undefined {
+  const isWord = call.positional.some(({ kind }) => kind === 'string' || kind === 'call')
+  const found = (signature.elsewhere ?? []).filter(({ positions = [] }) => positions.length >= call.positional.length)
+    .toSorted((a, b) => a.positions!.length - b.positions!.length)
+  const synonym = found.find(({ of }) => of === (isWord ? 'Keras' : 'PyTorch')) ?? found[0]
+  return synonym && told({ signature, synonym }, call, () => false, [signature])
+}
+
 /** The meaning of a word that several frameworks have: the first that takes as many arguments by position. */
 function choose(found: readonly Found[], call: Call, isTensor: (e: Expression) => boolean): Found | undefined {
   const count = call.positional.length - tensorsOf(call, isTensor)
   return found.find(({ synonym }) => count >= (synonym.least ?? 0)) ?? found.at(-1)
 }
 
-function tensorsOf({ positional }: Call, isTensor: (e: Expression) => boolean): number {
+function tensorsOf({ positional }: Arguments, isTensor: (e: Expression) => boolean): number {
   const first = positional.findIndex((e) => !isTensor(e))
   return first < 0 ? positional.length : first
 }
 
-function told({ signature, synonym }: Found, call: Call, isTensor: (e: Expression) => boolean, signatures: readonly Signature[]): string {
+function told(
+  { signature, synonym }: Found,
+  call: Arguments,
+  isTensor: (e: Expression) => boolean,
+  signatures: readonly Signature[],
+): string {
   const { name, of, none, write, note } = synonym
   if (none !== undefined) return none
   const { text, lost } = write === undefined ? translated({ signature, synonym }, call, isTensor, signatures) : { text: write, lost: [] }
@@ -83,7 +102,7 @@ const written = ({ span }: { span: Expression['span'] }): string => textOf(span)
 /** A call as it is written here, and its arguments that have no counterpart. */
 function translated(
   { signature: first, synonym }: Found,
-  call: Call,
+  call: Arguments,
   isTensor: (e: Expression) => boolean,
   signatures: readonly Signature[],
 ): { text: string; lost: string[] } {

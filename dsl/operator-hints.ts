@@ -33,8 +33,12 @@ export function operatorMend(operator: string, left: string, right: string, laye
 /** A hint for an operator behind a layer, `x -> relu * 2`: what follows `->` is layers alone. */
 export const linkMend = (operator: string, right: string): string => {
   const layer = LAYERS.get(operator)
-  return layer === undefined ? UNKNOWN : `tensors are joined by layers: -> ${layer}(${right})`
+  return layer === undefined ? UNKNOWN : layer === 'pow' ? powerMend(right) : `tensors are joined by layers: -> ${layer}(${right})`
 }
+
+/** A hint for `x ** 2`, `x ^ y`: only a number of the text is an exponent for sure. */
+export const powerMend = (exponent: string): string =>
+  /^[-\d.]/.test(exponent) ? `the power of a tensor is a layer: -> pow(${exponent})` : POWERS
 
 /** A hint for an operator at `at` that no number can be joined by: it stands behind a layer of a chain, or is no operator here, as `**`, `+=`. */
 export function strayOperator(tokens: readonly Token[], at: number, text: string): string | undefined {
@@ -46,10 +50,7 @@ export function strayOperator(tokens: readonly Token[], at: number, text: string
     const name = tokens[at - 2]?.image ?? 'x'
     return `a value is given anew: ${name} = ${LAYERS.get(before.image)}(${name}, ${operand(at + 1)})`
   }
-  if (token.tokenType === T.Times && before?.tokenType === T.Times && touches(before, token)) {
-    const exponent = operand(at + 1)
-    return /^[-\d.]/.test(exponent) ? `the power of a tensor is a layer: -> pow(${exponent})` : POWERS
-  }
+  if (token.tokenType === T.Times && before?.tokenType === T.Times && touches(before, token)) return powerMend(operand(at + 1))
   if (!SIGNS.includes(token.tokenType) || !endsLink(tokens, at)) return undefined
   return token.tokenType === T.Times && after?.tokenType === T.Times && touches(token, after)
     ? linkMend('**', operand(at + 2)) : linkMend(token.image, operand(at + 1))
@@ -70,9 +71,10 @@ function endsLink(tokens: readonly Token[], at: number): boolean {
   return tokens[i]?.tokenType === T.Identifier && tokens[i - 1]?.tokenType === T.Arrow
 }
 
-/** The number, the name or the call that begins at a token, as it is written. */
+/** The number, the name or the call that begins at a token, as it is written, with a sign in front. */
 export function operandAt(tokens: readonly Token[], from: number, text: string): string | undefined {
   const first = tokens[from]
+  if (first?.tokenType === T.Minus && tokens[from + 1]?.tokenType === T.NumberLiteral) return `-${tokens[from + 1]!.image}`
   if (first?.tokenType !== T.Identifier && first?.tokenType !== T.NumberLiteral) return undefined
   let end = from
   if (first.tokenType === T.Identifier && tokens[from + 1]?.tokenType === T.OpenParen) {

@@ -1,6 +1,6 @@
 import type { Diagnostic, Label } from './diagnostic.ts'
 import { ARROW, isIndex, PARTS } from './fix-hints.ts'
-import { operandAt, strayOperator } from './operator-hints.ts'
+import { operandAt, powerMend, strayOperator } from './operator-hints.ts'
 import type { Mistake } from './parse-failure.ts'
 import type { Source, Span } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
@@ -68,6 +68,8 @@ const error = (code: string, message: string, labels: readonly Label[], hint: st
   ...(hint !== undefined && { hint }),
 })
 
+const NO_BATCH = 'the batch is not written'
+
 const isItem = ({ tokenType }: Token): boolean =>
   tokenType === T.Net || tokenType === T.Block || tokenType === T.Train || tokenType === T.Import
 
@@ -83,10 +85,9 @@ function strange(token: Token, source: Source): Diagnostic {
     : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
     : image === '!' ? "write 'not'"
     : image === '?' ? 'a choice is written if CONDITION { ... } else { ... }'
-    : image === '^' ? 'the power of a tensor is a layer: -> pow(2)'
+    : image === '^' ? powerMend(/^\s*(-?[\d.]+|\w)/.exec(source.text.slice(token.startOffset + 1))?.[1] ?? '2')
     : image === '@' ? 'a product with a learned matrix is the layer fc(out); of two tensors there is the one element by element, mul(a, b)'
-    : image === '.' && isMethod(token, source) ?
-    `a layer follows behind '->': -> ${/^\w+/.exec(source.text.slice(token.startOffset + 1))![0]}`
+    : image === '.' && isMethod(token, source) ? methodMend(source.text.slice(token.startOffset + 1))
     : image === '.' ? 'names stand alone, without that of a module in front: conv(16, 3)'
     : /[“”„‟«»‘’‚]/.test(image) ? 'texts stand in straight double quotes: "folder/name"'
     : /[‐‑‒–—―−]/.test(image) ? "the minus sign of the keyboard is meant: '->', -1"
@@ -94,6 +95,19 @@ function strange(token: Token, source: Source): Diagnostic {
     : undefined
   const shown = image.length > 12 ? `${image.slice(0, 12)}...` : image
   return error('syntax/character', `'${shown}' means nothing here`, [{ span: spanOf(token, source), text: 'here' }], hint)
+}
+
+/** The hint for `x.relu()`, `x.view(-1, 192)`, `x.size(0)`; `text` begins with the method's name. */
+function methodMend(text: string): string {
+  const [, name = '', given = ''] = /^(\w+)(?:\(((?:[^()]|\([^()]*\))*)\))?/.exec(text)!
+  if (/^(size|shape|numel|dim)$/.test(name))
+    return `${name} is known when a net is compiled, and ${NO_BATCH}; -> flatten makes one row a sample`
+  if (/^(contiguous|detach|clone|to|cuda|cpu|float|requires_grad_?)$/.test(name))
+    return `.${name}() is left out: values have one layout and one type`
+  if (!/^(view|reshape)$/.test(name)) return `a layer follows behind '->': -> ${name}`
+  const sizes = given.replace(/^\s*[([]|[)\]]\s*$/g, '').split(/,(?![^(]*\))/).slice(1).map((size) => size.trim()).join(', ')
+  const layer = sizes === '' || sizes === '-1' ? 'flatten' : `reshape([${sizes}])`
+  return `a layer follows behind '->', and ${NO_BATCH}: -> ${layer}`
 }
 
 /** What stands between a quote of another kind and the next, on its line. */

@@ -6,9 +6,10 @@ import { producers } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
 import { allOperands } from '../ops/operands.ts'
 import { traitsOf } from '../ops/traits.ts'
+import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/division`, `train/clip`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/clip`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -26,6 +27,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
       ...divisionByZero(node),
     ]),
     ...idleArguments(program, graph),
+    ...foreignOrders(program, graph),
     ...clippedAway(program),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]

@@ -20,6 +20,7 @@ const scale: Operator = {
       fillerParameter('bias'),
       ...rateParameters(2),
     ],
+    mends: { bias: 'a factor that is not learned is mul(0.5)' },
     doc: 'multiplies each channel by a learned factor, and adds a learned bias',
   },
   traits: { initSeesThrough: true },

@@ -128,7 +128,8 @@ function reshapeMismatch(q: ShapeQuestion, dims: readonly number[], count: numbe
     'reshape-mismatch',
     `${showShape(x.shape)} has ${count} numbers${per}, and [${dims.join(', ')}] wants ${has}`,
     [x],
-    dims.includes(-1) ? 'the other dimensions must divide what is there'
+    dims.length > 1 && Math.abs(product) === count * Math.abs(dims[0]!) ? `the batch is not written: reshape([${dims.slice(1).join(', ')}])`
+      : dims.includes(-1) ? 'the other dimensions must divide what is there'
       : `write -1 for one of them and it is worked out${per && '; the batch is not written'}`,
   )
 }

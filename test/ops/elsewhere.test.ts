@@ -13,6 +13,26 @@ const hintsOf = (text: string): string[] =>
 const hints = (line: string): string[] => hintsOf(`net test {\n  ${inputs}  ${line}\n}`)
 const ofTraining = (line: string): string[] => hintsOf(`net test {\n  ${inputs}  loss = softmax_loss(v, label)\n}\ntrain { ${line} }`)
 
+describe('layers by their own names, with arguments in the order of others', () => {
+  test.each([
+    ['h = x -> conv(3, 64, 3, 1, 1)', 'Conv2d (PyTorch) is `conv(64, 3, stride: 1, pad: 1)` here'],
+    ['h = v -> fc(12, 10)', 'Linear (PyTorch) is `fc(10)` here'],
+    ['h = v -> fc(10, "relu")', 'Dense (Keras) is `fc(10) -> relu` here'],
+    ['h = x -> max_pool(2, 2, 0, 1)', 'MaxPool2d (PyTorch) is `max_pool(2, stride: 2, pad: 0, dilation: 1)` here'],
+    ['h = v -> reshape(-1, 3, 4)', 'view (PyTorch) is `reshape([3, 4])` here; the batch is not written'],
+    ['h = x -> transpose(0, 2, 3, 1)', 'permute (PyTorch) is `transpose([0, 2, 3, 1])` here'],
+    [
+      'h = x -> transpose(1, 2)',
+      'swapaxes (PyTorch) is `transpose([0, 2, 1, 3])` here; this exchanges axes 1 and 2: every axis is named, 0, the batch, first',
+    ],
+    ['h = x -> prelu(3)', /^argument 1 without a name is shared: write prelu\(/],
+    ['h = x -> scale(2)', 'a factor that is not learned is mul(0.5)'],
+    ['h = x -> dropout(50)', 'it is a part of 1: 0.5 is 50 %'],
+  ])('%s', (line, hint) => {
+    expect(hints(line)).toEqual([typeof hint === 'string' ? hint : expect.stringMatching(hint)])
+  })
+})
+
 describe('layers by the names that others give them', () => {
   test.each([
     ['h = x -> Conv2d(3, 64, 3, padding: 1) as c1', 'Conv2d (PyTorch) is `conv(64, 3, pad: 1) as c1` here'],
@@ -76,6 +96,9 @@ describe('layers by the names that others give them', () => {
       'h = x -> RMSNorm',
       'there is no RMSNorm: batch_norm normalizes over the batch, layer_norm, group_norm and instance_norm each sample by itself',
     ],
+    // The batch, which stands first there, is not written here.
+    ['h = v -> view(-1, 3, 4)', 'view (PyTorch) is `reshape([3, 4])` here; the batch is not written'],
+    ['h = v -> view([8, 12])', 'view (PyTorch) is `reshape([12])` here; the batch is not written'],
     // PyTorch's normalizes the last axes, as many as the shape has.
     ['h = x -> LayerNorm([3, 16, 16], eps: 1e-6)', 'LayerNorm (PyTorch) is `layer_norm(axis: -3, eps: 1e-6)` here'],
     ['h = x -> GroupNorm(3, 48)', 'GroupNorm (PyTorch) is `group_norm(3)` here'],

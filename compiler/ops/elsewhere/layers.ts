@@ -1,7 +1,7 @@
 import type { Synonym } from '../../../dsl/signature.ts'
 import { complement } from '../../../dsl/translate.ts'
 import { sampleNormsElsewhere } from './sample-norms.ts'
-import { reductionsElsewhere } from './reductions.ts'
+import { listed, reductionsElsewhere } from './reductions.ts'
 import { lower, same, type Synonyms } from './synonyms.ts'
 
 /*
@@ -162,7 +162,7 @@ export const layersElsewhere: Synonyms = {
   ],
   flatten: [{ name: 'ravel', of: 'NumPy', positions: [] }, { name: 'squeeze', of: 'PyTorch', write: 'flatten' }],
   reshape: [
-    { name: 'view', of: 'PyTorch', arguments: { size: 'dims' }, positions: ['size'], note: 'the batch is not written' },
+    { name: 'view', of: 'PyTorch', ...listed('dims', (all) => (all.length > 1 ? all.slice(1) : all)), note: 'the batch is not written' },
     { name: 'unflatten', of: 'PyTorch', write: 'reshape([channels, height, width])' },
     { name: 'unsqueeze', of: 'PyTorch', write: 'reshape([..., 1])', note: 'all sizes of a sample are written' },
   ],

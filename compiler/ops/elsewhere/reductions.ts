@@ -5,12 +5,15 @@ import { lower, type Synonyms } from './synonyms.ts'
  * The names that other frameworks have for layers that move axes or reduce along them.
  */
 
-/** Axes that are arguments one by one there, `permute(0, 2, 3, 1)`, as the list that is written here. */
-function listed(argument: string): Pick<Synonym, 'positions' | 'arguments'> {
+/** Numbers that are arguments one by one there, `permute(0, 2, 3, 1)`, or a list, as the list that is written here. `chosen`: those of them that are. */
+export function listed(
+  argument: string,
+  chosen: (all: readonly string[]) => readonly string[] = (all) => all,
+): Pick<Synonym, 'positions' | 'arguments'> {
   const positions = ['first', 'second', 'third', 'fourth', 'fifth']
   const list = (_: string, given: ReadonlyMap<string, string>): Record<string, string> => {
-    const all = positions.flatMap((name) => given.get(name) ?? [])
-    return { [argument]: all.length === 1 && all[0]!.startsWith('[') ? all[0]! : `[${all.join(', ')}]` }
+    const all = positions.flatMap((name) => given.get(name) ?? []).join(', ').replace(/^\[|\]$/g, '')
+    return { [argument]: `[${chosen(all.split(/\s*,\s*/)).join(', ')}]` }
   }
   return { positions, arguments: Object.fromEntries(positions.map((name) => [name, list])) }
 }
@@ -45,6 +48,7 @@ export const reductionsElsewhere: Synonyms = {
     ...['swapaxes', 'swapdims', 'moveaxis', 'movedim'].map((name) => ({
       name,
       of: 'PyTorch',
+      positions: ['dim0', 'dim1'],
       write: 'transpose([0, 2, 1, 3])',
       note: 'this exchanges axes 1 and 2: every axis is named, 0, the batch, first',
     })),

@@ -1,0 +1,81 @@
+import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import { type Span, textOf } from '../../dsl/source.ts'
+import type { LayerCall, Program } from '../../dsl/program.ts'
+import { NUMBERS } from '../../dsl/signature.ts'
+import { showShape } from '../ir/tensor.ts'
+import type { Graph, Node } from '../graph/graph.ts'
+
+/**
+ * Warnings of numbers in the order of another framework, where they have a meaning here too: `argument/order`, `argument/batch`. Only numbers that
+ * are written without a name are doubted.
+ */
+export function foreignOrders(program: Program, graph: Graph): Diagnostic[] {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
+  return program.layers.flatMap((call) => {
+    const node = nodes.get(call.name)
+    return node ? [...channelsFirst(call, node), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
+  })
+}
+
+const doubt = (code: string, span: Span, message: string, hint: string): Diagnostic => ({
+  severity: 'warning',
+  code,
+  message,
+  labels: [{ span, text: 'here' }],
+  hint,
+})
+
+/** An integer that the text has without a name. */
+function written(call: LayerCall, name: string): number | undefined {
+  const span = call.attributeSpans[name]
+  const text = span && textOf(span)
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
+}
+
+/** A window and a stride that hardly anybody wants: `conv(3, 16, 3)`, which elsewhere are channels in, channels out, kernel. */
+function channelsFirst(call: LayerCall, { op, inputs, attributes }: Node): Diagnostic[] {
+  if (op !== 'conv' && op !== 'deconv') return []
+  const [kernel, stride] = [written(call, 'kernel'), written(call, 'stride')]
+  const channels = inputs[0]?.shape[1]
+  if (kernel === undefined || stride === undefined || attributes['out'] !== channels || kernel === stride) return []
+  // Transposed convolutions enlarge by windows of twice their stride; by an even one, convolutions shrink so.
+  const doubled = kernel === 2 * stride && (op === 'deconv' || stride % 2 === 0)
+  const oddStride = stride >= 3 && stride % 2 === 1
+  const likely = kernel > 1 && kernel < stride || kernel >= 6 && (kernel % 2 === 0 || oddStride) || kernel === 4 && oddStride
+  if (!likely || doubled) return []
+  const filters = (out: unknown, k: number): string => `${String(out)} filters of ${k} x ${k}`
+  return [doubt(
+    'argument/order',
+    call.span,
+    `${op}(${channels}, ${kernel}, ${stride}) has ${filters(channels, kernel)} that move by ${stride}`,
+    `the channels that go in are known, and not said: ${op}(${kernel}, ${stride}) has ${
+      filters(kernel, stride)
+    }; write stride: ${stride} where it is meant so`,
+  )]
+}
+
+/** `reshape([-1, 10])`, where -1 comes to 1: elsewhere it stands for the batch. */
+function batchFirst(call: LayerCall, { op, attributes, outputs }: Node): Diagnostic[] {
+  const dims = attributes['dims'] as readonly number[] | undefined
+  const shape = outputs[0]?.shape
+  if (op !== 'reshape' || !dims || !shape || dims[0] !== -1 || dims.length < 2 || shape[0] !== 'n' || shape[1] !== 1) return []
+  const rest = dims.slice(1).join(', ')
+  return [doubt(
+    'argument/batch',
+    call.attributeSpans['dims'] ?? call.span,
+    `-1 comes to 1 here, so that this gives ${showShape(shape)}`,
+    `the batch is not written: reshape([${rest}]); write reshape([1, ${rest}]) where it is meant so`,
+  )]
+}
+
+/** `mean(x, 2, 3)`: elsewhere the numbers are axes, and here they are values whose mean with each of x is taken. */
+function axesAsNumbers(call: LayerCall, { op, attributes, inputs }: Node): Diagnostic[] {
+  const numbers = attributes[NUMBERS.values] as readonly number[] | undefined
+  if (op !== 'mean' || !numbers || inputs.length !== 1) return []
+  return [doubt(
+    'argument/order',
+    call.span,
+    `mean takes the mean of each value and ${numbers.join(' and ')}: these are no axes`,
+    `the mean along axes is reduce_mean([${numbers.join(', ')}], keep: false); of a whole map it is global_avg_pool`,
+  )]
+}

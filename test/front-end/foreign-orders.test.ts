@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { frontEnd } from '../../compiler/front-end/front-end.ts'
+
+const told = (call: string, input = 'f32[3, 64, 64]'): string[] =>
+  frontEnd(`net t {\n  input x: ${input}\n  output o = ${call}\n}`, {}).diagnostics.map(({ severity, code, hint }) =>
+    `${severity} ${code}; ${hint}`
+  )
+
+describe('channels in front, as PyTorch has them', () => {
+  test.each([
+    ['x -> conv(3, 6, 5)', 'conv(6, 5) has 6 filters of 5 x 5; write stride: 5'],
+    ['x -> conv(3, 6, 3)', 'conv(6, 3) has 6 filters of 3 x 3'],
+    ['x -> conv(3, 4, 3)', 'conv(4, 3) has 4 filters of 3 x 3'],
+    ['x -> conv(3, 16, 1)', 'conv(16, 1) has 16 filters of 1 x 1'],
+    ['x -> conv(3, 16, 3, 1)', 'conv(16, 3) has 16 filters of 3 x 3'],
+    ['x -> conv(3, 2, 5)', 'conv(2, 5) has 2 filters of 5 x 5'],
+    ['x -> deconv(3, 16, 3)', 'deconv(16, 3) has 16 filters of 3 x 3'],
+  ])('%s is warned of', (call, hint) => {
+    expect(told(call)).toEqual([
+      expect.stringContaining(`warning argument/order; the channels that go in are known, and not said: ${hint}`),
+    ])
+  })
+  test.each([
+    'x -> conv(3, 3, 2)',
+    'x -> conv(3, 5, 2)',
+    'x -> conv(3, 4, 2)',
+    'x -> conv(3, 8, 4)',
+    'x -> conv(3, 1, 2)',
+    'x -> conv(3, 3, 3)',
+    'x -> conv(3, 16, 16)',
+    // The names say that it is meant so.
+    'x -> conv(3, 16, stride: 3)',
+    'x -> conv(16, 16, 3)',
+    'x -> deconv(3, 4, 2)',
+    'x -> deconv(3, 6, 3)',
+    'x -> deconv(3, 16, 8)',
+  ])('%s is not', (call) => {
+    expect(told(call)).toEqual([])
+  })
+})
+
+test('a batch of -1 in front of a shape is warned of, and a channel that is worked out is not', () => {
+  expect(told('x -> reshape([-1, 10])', 'f32[10]')).toEqual([
+    'warning argument/batch; the batch is not written: reshape([10]); write reshape([1, 10]) where it is meant so',
+  ])
+  expect(told('x -> reshape([-1, 2, 5])', 'f32[10]')).toEqual([expect.stringContaining('reshape([2, 5])')])
+  expect(told('x -> reshape([64, 10])', 'f32[10]')).toEqual(['error shape/reshape-mismatch; the batch is not written: reshape([10])'])
+  for (const dims of ['[-1, 5]', '-1', '[1, 10]', '[2, -1]', '[10, -1]']) expect(told(`x -> reshape(${dims})`, 'f32[10]')).toEqual([])
+})
+
+test('axes that mean reads as numbers are warned of', () => {
+  expect(told('x -> mean(2, 3)')).toEqual([expect.stringContaining('reduce_mean([2, 3], keep: false)')])
+  expect(told('mean(x, x)')).toEqual([])
+})
