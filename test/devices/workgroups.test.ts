@@ -7,7 +7,7 @@ import type { Equation } from '../../compiler/ir/equation.ts'
 import type { Schedule } from '../../compiler/codegen/gpu/schedule.ts'
 import { scheduled } from '../../compiler/targets/wgsl/target.ts'
 import { type Bundle, type Device, open, webgpu } from '../../runtime/index.ts'
-import { normals } from '../support/random-net.ts'
+import { normalInputs } from '../support/normal-inputs.ts'
 import { weighedNet } from '../support/weighed-net.ts'
 import { softwareGpu } from './webgpu.ts'
 
@@ -24,12 +24,7 @@ beforeAll(async () => {
 
 async function results(bundle: Bundle, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
   const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'gradients'] })
-  const inputs = Object.fromEntries(
-    bundle.manifest.inputs.map((input, i) => [
-      input.name,
-      normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
-    ]),
-  )
+  const inputs = normalInputs(bundle, batch)
   const { out } = await net.run({ x: inputs['x']! })
   const { grads } = await net.step(inputs, { update: false })
   net.close()

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm } from '../../runtime/index.ts'
 import { compiled } from '../support/compiled.ts'
+import { normalInputs } from '../support/normal-inputs.ts'
 import { oddNet } from '../support/odd-net.ts'
-import { normals } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
 
 /** Odd maps, channels, strides, padding and groups: results and gradients in both styles against the float64 interpreter. A failing test names the seed. */
@@ -14,12 +14,7 @@ type Numbers = Readonly<Record<string, ArrayLike<number>>>
 async function results(text: string, style: 'merged' | 'split', device: Device, batch: number): Promise<Numbers> {
   const bundle = compiled(text, { style, targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
-  const inputs = Object.fromEntries(
-    bundle.manifest.inputs.map((
-      { name, shape },
-      i,
-    ) => [name, normals(batch * shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1)]),
-  )
+  const inputs = normalInputs(bundle, batch)
   const { grads } = await net.step(inputs, { update: false })
   const { out } = await net.run({ x: inputs['x']! })
   net.close()

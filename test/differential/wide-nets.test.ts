@@ -5,7 +5,7 @@ import { withoutNames } from '../../runtime/webgpu/device.ts'
 import { validateWithTint } from '../devices/naga.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { kernelTexts } from '../support/kernel-texts.ts'
-import { normals } from '../support/random-net.ts'
+import { normalInputs } from '../support/normal-inputs.ts'
 import { targetsOf } from '../support/targets.ts'
 import { wideNet } from '../support/wide-net.ts'
 
@@ -30,12 +30,7 @@ afterAll(() => {
 async function gradients(text: string, device: Device, batch: number): Promise<Record<string, ArrayLike<number>>> {
   const bundle = compile(text, { targets: targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
-  const inputs = Object.fromEntries(
-    bundle.manifest.inputs.map((input, i) => [
-      input.name,
-      normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
-    ]),
-  )
+  const inputs = normalInputs(bundle, batch)
   const { grads } = await net.step(inputs, { update: false })
   net.close()
   return grads

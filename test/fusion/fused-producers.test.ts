@@ -3,7 +3,7 @@ import { inspect, interpreter } from '../../compiler/index.ts'
 import { type Device, open, wasm, webgpu } from '../../runtime/index.ts'
 import { softwareGpu } from '../devices/webgpu.ts'
 import { compiled } from '../support/compiled.ts'
-import { normals } from '../support/random-net.ts'
+import { normalInputs } from '../support/normal-inputs.ts'
 import { targetsOf } from '../support/targets.ts'
 
 /**
@@ -46,12 +46,7 @@ async function gradients(
 ): Promise<Record<string, ArrayLike<number>>> {
   const bundle = compiled(text, { style, targets: device === gpu ? ['webgpu'] : targetsOf(device), programs: PROGRAMS })
   const net = await open(bundle, { device, batch, seed: 3, programs: PROGRAMS })
-  const inputs = Object.fromEntries(
-    bundle.manifest.inputs.map((input, i) => [
-      input.name,
-      normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
-    ]),
-  )
+  const inputs = normalInputs(bundle, batch)
   const { grads } = await net.step(inputs, { update: false })
   net.close()
   return grads

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compile, inspectManifest, interpreter, type KernelReport } from '../../compiler/index.ts'
 import { type Bundle, type Device, open, wasm } from '../../runtime/index.ts'
-import { normals } from '../support/random-net.ts'
+import { normalInputs } from '../support/normal-inputs.ts'
 import { weighedNet } from '../support/weighed-net.ts'
 
 /** How WebAssembly goes through convolutions, and that each way gives what the float64 interpreter gives. */
@@ -42,12 +42,7 @@ async function apart(text: string, batch: number): Promise<number> {
   const [, ...found] = await Promise.all([undefined, cpu, exact].map(async (device) => {
     if (!device) return {}
     const net = await open(bundle, { device, batch, seed: 3, programs: ['infer', 'gradients'] })
-    const inputs = Object.fromEntries(
-      bundle.manifest.inputs.map((input, i) => [
-        input.name,
-        normals(batch * input.shape.slice(1).reduce<number>((p, d) => p * (d as number), 1), i + 1),
-      ]),
-    )
+    const inputs = normalInputs(bundle, batch)
     const { out } = await net.run({ x: inputs['x']! })
     const { grads } = await net.step(inputs, { update: false })
     net.close()
