@@ -53,7 +53,10 @@ export function place(signature: Signature, given: Given, report: Reporter, part
       error('argument/twice', `${parameter.name} of ${signature.name} is given twice`, span, {
         text: 'again',
         labels: [{ span: before.span, text: 'given here' }],
-        hint: () => twiceMend(signature, byPosition.indexOf(parameter), given.positional.includes(before.expression)),
+        hint: () => (given.positional.includes(before.expression) ? placeMend(signature, byPosition.indexOf(parameter))
+          : parameter.type.kind === 'numbers' ?
+          `several numbers are a list: ${parameter.name}: [${textOf(before.expression.span)}, ${textOf(value.span)}]`
+          : undefined),
       })
     else placed.set(parameter.name, { expression: value, span })
   }
@@ -74,10 +77,6 @@ export function placeLeniently(signature: Signature, given: Given): Map<string, 
   for (const { name, value, span } of given.named) values.set(name.text, { expression: value, span })
   return values
 }
-
-/** A hint for an argument that is given twice: the one without a name may have been meant for another. */
-const twiceMend = (signature: Signature, index: number, byPosition: boolean): string | undefined =>
-  byPosition ? placeMend(signature, index) : undefined
 
 /** A hint that says which argument stands at a place, without a name. */
 export const placeMend = (signature: Signature, index: number): string =>

@@ -141,7 +141,7 @@ function fromValue(
   switch (type.kind) {
     case 'integer':
     case 'number':
-      return value.kind === 'number' ? bounded(value.value, type, type.kind === 'integer', span, what, report)
+      return value.kind === 'number' ? bounded(value.value, type, type.kind === 'integer', span, what, report, hint)
         : wrong(type.kind === 'integer' ? 'an integer' : 'a number')
     case 'boolean':
       return value.kind === 'boolean' ? value.value : wrong('true or false')
@@ -215,9 +215,10 @@ export function bounded(
   span: Span,
   what: string,
   report: Reporter,
+  mend?: () => string | undefined,
 ): number | undefined {
   if (integer && !Number.isSafeInteger(value)) {
-    const hint = textOf(span).includes('/') ? "'/' divides exactly and rounds nothing" : undefined
+    const hint = textOf(span).includes('/') ? "'/' divides exactly and rounds nothing" : mend
     return report.error('argument/kind', `${what} is an integer, not ${value}`, span, { hint })
   }
   // Arithmetic is float32.
@@ -270,5 +271,15 @@ export function convertCall(
   if (!value) return undefined
   const constant = calls.find((c) => c.name === 'constant')?.parameters[0]
   if (constant && value.kind === 'number') return { call: 'constant', args: { [constant.name]: value.value } }
-  return report.error('argument/kind', `${what} is ${listed(calls.map((c) => c.name), 'or')}, not ${describe(value)}`, expression.span)
+  const names = calls.map((c) => c.name)
+  return report.error('argument/kind', `${what} is ${listed(names, 'or')}, not ${describe(value)}`, expression.span, {
+    hint: () => (value.kind === 'string' ? quotedMend(value.value, expression.span, calls, names) : undefined),
+  })
+}
+
+/** A hint for a word in quotes, `weight_init: "he_normal"`: words stand without them. */
+function quotedMend(text: string, span: Span, calls: readonly Signature[], names: readonly string[]): string | undefined {
+  if (names.includes(text)) return `words stand without quotes: ${text}`
+  const call = { callee: { text, span }, positional: [], named: [] }
+  return callMend(call, calls, names)
 }

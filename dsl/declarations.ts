@@ -161,6 +161,9 @@ export class Declarations {
     const name = s.name?.text ?? (this.unnamed === 1 ? 'loss' : `loss_${this.unnamed}`)
     if (isReserved(name)) this.report.error('name/reserved', reserved(name), s.name?.span ?? s.span, { hint: 'choose another name' })
     else if (value?.kind === 'tensor') list.push({ name, value: value.ref, span: s.span })
-    else if (value) this.report.error('result/kind', `${role} ${name} is a tensor, not ${describe(value)}`, s.value.span)
+    else if (value)
+      this.report.error('result/kind', `${s.name ? `${role} ${name}` : `a ${role}`} is a tensor, not ${describe(value)}`, s.value.span, {
+        hint: role === 'loss' ? 'e.g. loss = softmax_loss(scores, label)' : undefined,
+      })
   }
 }

@@ -11,6 +11,7 @@ import { type Given, translateArgument } from './translate.ts'
  */
 
 type Arguments = Pick<Call, 'positional' | 'named'> & { readonly as?: Call['as'] }
+type Called = Arguments & Pick<Call, 'callee'>
 
 export interface Found {
   readonly signature: Signature
@@ -40,7 +41,7 @@ const MOST_SLIPS = 2
 
 /** A hint for a call that there is not: what it is called here, or what was likely meant. `names`: all that can be called. */
 export function callMend(
-  call: Call,
+  call: Called,
   signatures: Iterable<Signature>,
   names: Iterable<string>,
   isTensor: (e: Expression) => boolean = () => false,
@@ -74,7 +75,7 @@ export function orderMend(signature: Signature, call: Arguments): string | undef
 }
 
 /** The meaning of a word that several frameworks have: the first that takes as many arguments by position. */
-function choose(found: readonly Found[], call: Call, isTensor: (e: Expression) => boolean): Found | undefined {
+function choose(found: readonly Found[], call: Arguments, isTensor: (e: Expression) => boolean): Found | undefined {
   const count = call.positional.length - tensorsOf(call, isTensor)
   return found.find(({ synonym }) => count >= (synonym.least ?? 0)) ?? found.at(-1)
 }
@@ -124,7 +125,8 @@ function translated(
   for (const [name, value] of given) {
     const to = translateArgument(signature, name, value, given, synonym)
     if (to === undefined) lost.push(name)
-    else if ('behind' in to) behind.push(to.behind)
+    // Whatever order they are given in, what normalizes comes before what activates.
+    else if ('behind' in to) behind[to.behind === 'batch_norm' ? 'unshift' : 'push'](to.behind)
     else for (const [own, text] of Object.entries(to.named)) found.set(own, text)
   }
   for (const [name, value] of Object.entries(synonym.defaults ?? {})) if (!found.has(name) && has(name)) found.set(name, value)

@@ -244,7 +244,17 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   if (rule === 'for' && before?.tokenType === T.For && tokenType === T.OpenParen) return 'a loop is written for i in 0..3 { ... }'
   if (wanted === T.OpenBrace && (rules.includes('for') || rules.includes('if')) && tokenType !== T.Assign)
     return `what is done stands between { and }: ${rules.includes('for') ? 'for i in 0..3 { ... }' : 'if CONDITION { ... } else { ... }'}`
+  if (rules.includes('train setting') && rule === 'parentheses') {
+    const open = tokens.slice(0, at).findLastIndex((t) => t.tokenType === T.OpenParen)
+    const called = tokens[open - 1]
+    if (isName(called) && !KEYS.includes(called.image)) return kindless(`${called.image}(...)`)
+  }
   if (tokenType === T.Comma && rule === 'parentheses') return 'several sizes stand in brackets: [2, 2]'
+  if (tokenType === T.Comma && rule === 'body') return "statements stand without a ',' between them; each output has one of its own"
+  if (before?.tokenType === T.Remainder && tokens[at - 2]?.tokenType === T.NumberLiteral)
+    return `a part is written as a number: ${Number((Number(tokens[at - 2]!.image) / 100).toPrecision(12))}`
+  if (rule === 'train' && (RESULTS.includes(tokenType) || tokenType === T.Input))
+    return `${image} stands in net { ... }, and train { ... } has settings alone`
   if (wanted === T.OpenBrace && before && tokenType !== T.Assign) {
     const head = before.tokenType === T.Identifier ? `${tokens[at - 2]?.image ?? 'net'} ${before.image}` : before.image
     if (/^(net|block|train)\b/.test(head)) return `what belongs to it stands between { and }: ${head} { ... }`
@@ -283,11 +293,6 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   if (tokenType === T.Colon && (wanted === T.CloseBracket || rule === 'unary' || rule === 'primary' || rule === 'list')) {
     const bracket = tokens.slice(0, at).findLast((t) => t.tokenType === T.OpenBracket)
     if (bracket && isIndex({ source, start: bracket.startOffset })) return PARTS
-  }
-  if (rules.includes('train setting') && rule === 'parentheses') {
-    const open = tokens.slice(0, at).findLastIndex((t) => t.tokenType === T.OpenParen)
-    const name = tokens[open - 1]
-    if (isName(name) && !KEYS.includes(name.image)) return kindless(`${name.image}(...)`)
   }
   const operator = strayOperator(tokens, at, source.text)
   if (operator !== undefined && !rules.includes('train')) return operator

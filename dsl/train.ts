@@ -1,13 +1,13 @@
 import { type ArgumentContext, convertCall, durationOf } from './argument-values.ts'
 import type { Call, Expression, Net, Train, TrainEntry } from './ast.ts'
-import { didYouMean } from './fix-hints.ts'
+import { didYouMean, nearest } from './fix-hints.ts'
 import type { TrainSettings } from './program.ts'
 import type { Reporter } from './reporter.ts'
 import type { AttributeCall, Duration, Signature, Vocabulary } from './signature.ts'
 import { headOf, textOf } from './source.ts'
 import { suggest } from '../bundle/nearest.ts'
 import { ARGUMENTS_ELSEWHERE } from './translate.ts'
-import { describe } from './values.ts'
+import { describe, listed } from './values.ts'
 
 export const KEYS = ['data', 'augment', 'solver', 'schedule', 'batch', 'epochs', 'steps', 'seed', 'accumulate', 'snapshot', 'test']
 /** The solver's, but may stand as settings of their own, as may all that the solver at hand takes. */
@@ -30,6 +30,18 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map(Object.entries({
   scheduler: 'schedule',
   test_interval: 'test',
   checkpoint: 'snapshot',
+}))
+
+const PATIENCE = 'it is an option of the command, beside test every 1 epoch: fusenet train --patience 5'
+/** Settings of other trainers that have another place here, or none. */
+const OTHERWISE: ReadonlyMap<string, string> = new Map(Object.entries({
+  shuffle: 'leave it out: every epoch has an order of its own',
+  device: 'the device is chosen where a net is trained: fusenet train --device',
+  gpu: 'the device is chosen where a net is trained: fusenet train --device',
+  metrics: 'metrics stand in the net: metric NAME = accuracy(scores, label)',
+  early_stopping: PATIENCE,
+  patience: PATIENCE,
+  num_workers: 'leave it out: data are read ahead',
 }))
 
 /** Evaluates a train block. Undefined if it is wrong, which then was told. */
@@ -126,6 +138,8 @@ class Settings {
 
   private settingMend({ key, values }: TrainEntry): string {
     const { text } = key
+    const otherwise = OTHERWISE.get(text.toLowerCase())
+    if (otherwise !== undefined) return otherwise
     const meant = ELSEWHERE.get(text) ?? suggest(text, [...KEYS, ...this.solverKeys])
     const takes = (signatures: readonly Signature[], argument = text): string | undefined =>
       signatures.find((s) => s.parameters.some((p) => p.name === argument || p.aliases?.includes(argument)))?.name
@@ -183,6 +197,16 @@ class Settings {
   /** A known dataset, or a path in quotes. */
   private data(e: Expression): AttributeCall | undefined {
     if (e.kind === 'string') return { call: 'path', args: { path: e.value } }
+    const text = textOf(e.span)
+    const joined = text.replaceAll('-', '')
+    const names = this.vocabulary.datasets.map(({ name }) => name)
+    const isName = e.kind === 'call' && e.bare && !this.context.isBound(text)
+    // `cifar-10` is a difference.
+    if (e.kind === 'binary' && /^[a-z]\w*(-\w+)+$/i.test(text) || isName && !names.includes(text))
+      return this.report.error('argument/unknown-call', `data is ${listed(names, 'or')}, not ${text}`, e.span, {
+        hint: (names.includes(joined) ? didYouMean(joined) : nearest(joined, names)) ??
+          'data of your own: images("folder"), files("data.csv")',
+      })
     return convertCall('data', this.vocabulary.datasets, e, this.context)
   }
 
@@ -221,6 +245,15 @@ class Settings {
   private schedule(entry: TrainEntry): AttributeCall[] {
     const e = this.single(entry)
     const parts = e.kind === 'chain' ? [e.head, ...e.links] : [e]
+    // As in `warmup(100, cosine)`.
+    const within = parts.flatMap((part) => (part.kind === 'call' ? [...part.positional, ...part.named.map(({ value }) => value)] : []))
+      .find((inner) => inner.kind === 'call' && this.vocabulary.schedules.some(({ name }) => name === inner.callee.text))
+    if (within) {
+      this.report.error('train/one', 'a schedule has no other within', within.span, {
+        hint: 'schedules follow each other: warmup(500) -> cosine',
+      })
+      return []
+    }
     return parts.flatMap((part) => convertCall('the schedule', this.vocabulary.schedules, part, this.context) ?? [])
   }
 

@@ -24,6 +24,7 @@ export const ARGUMENTS_ELSEWHERE: ReadonlyMap<string, readonly string[]> = new M
   pool_size: ['kernel'],
   kernel_h: ['kernel'],
   kernel_w: ['kernel'],
+  stride: ['factor', 'block'],
   stride_h: ['stride'],
   stride_w: ['stride'],
   pad_h: ['pad'],
@@ -189,7 +190,8 @@ export function translateArgument(
   const own: Own = (here, text) => (parameterOf(signature, here) ? { named: { [here]: text } } : undefined)
   const parameter = parameterOf(signature, name)
   if (parameter) return { named: { [parameter.name]: wordText(parameter, value) } }
-  const lower = name.toLowerCase()
+  // TensorFlow.js: kernelSize.
+  const lower = name.replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase()
   const change = VALUES.get(lower)
   if (change) return change(value, own)
   const here = ARGUMENTS_ELSEWHERE.get(lower)?.find((n) => parameterOf(signature, n))

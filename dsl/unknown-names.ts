@@ -21,6 +21,10 @@ const WORDS_ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['print', 'fusenet summary and fusenet inspect show what a net is'],
 ])
 
+/** Whether a word stands for the batch, in front of sizes: `f32[n, 3, 8, 8]`, `reshape([batch, 10])`. */
+const isBatch = (text: string, { source, start }: Span): boolean =>
+  /^(n|b|bs|none|batch|batch_?size)$/i.test(text) && /\[\s*$/.test(source.text.slice(0, start))
+
 /** Tells the errors about names that nothing has, with what was likely meant. */
 export class UnknownNames {
   private readonly definitions: Definitions
@@ -52,6 +56,7 @@ export class UnknownNames {
     return this.report.error('name/undefined', `${text} has no value here`, span, {
       hint: () => (elsewhere ? undefined
         : /^(True|False)$/i.test(text) ? didYouMean(text.toLowerCase())
+        : isBatch(text, span) ? 'the batch is implied, and left out'
         : WORDS_ELSEWHERE.has(text) ? WORDS_ELSEWHERE.get(text)
         : nearest(text, [...values, ...layers.keys(), ...blocks.keys(), ...KEYWORDS])),
       labels: elsewhere &&

@@ -9,7 +9,7 @@ import { traitsOf } from '../ops/traits.ts'
 import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/clip`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/clip`, `train/rate`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -29,6 +29,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     ...idleArguments(program, graph),
     ...foreignOrders(program, graph),
     ...clippedAway(program),
+    ...nothingLearned(program),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
 }
@@ -126,6 +127,18 @@ function divisionByZero(node: Node): Diagnostic[] {
     message: `${node.name} divides by 0: no result of it is finite`,
     labels: [{ span: node.span, text: 'here' }],
     hint: 'divide by another number',
+  }]
+}
+
+/** A training by which no weight moves. */
+function nothingLearned({ train }: Program): Diagnostic[] {
+  if (!train || train.solver.args['lr'] !== 0) return []
+  return [{
+    severity: 'warning',
+    code: 'train/rate',
+    message: 'lr is 0: no weight moves, so that nothing is learned',
+    labels: [{ span: headOf(train.span, 'train'), text: 'here' }],
+    hint: `give ${train.solver.call} a rate, e.g. lr: 0.01`,
   }]
 }
 

@@ -1,20 +1,23 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import { type Span, textOf } from '../../dsl/source.ts'
-import type { LayerCall, Program } from '../../dsl/program.ts'
+import type { InputDeclaration, LayerCall, Program } from '../../dsl/program.ts'
 import { NUMBERS } from '../../dsl/signature.ts'
 import { showShape } from '../ir/tensor.ts'
 import type { Graph, Node } from '../graph/graph.ts'
 
 /**
- * Warnings of numbers in the order of another framework, where they have a meaning here too: `argument/order`, `argument/batch`. Only numbers that
+ * Warnings of numbers in the order of another framework, where they have a meaning here too: `input/channels-last`, `argument/order`, `argument/batch`. Only numbers that
  * are written without a name are doubted.
  */
 export function foreignOrders(program: Program, graph: Graph): Diagnostic[] {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
-  return program.layers.flatMap((call) => {
-    const node = nodes.get(call.name)
-    return node ? [...channelsFirst(call, node), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
-  })
+  return [
+    ...program.inputs.flatMap((input) => channelsLast(input, graph)),
+    ...program.layers.flatMap((call) => {
+      const node = nodes.get(call.name)
+      return node ? [...channelsFirst(call, node), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
+    }),
+  ]
 }
 
 const doubt = (code: string, span: Span, message: string, hint: string): Diagnostic => ({
@@ -30,6 +33,24 @@ function written(call: LayerCall, name: string): number | undefined {
   const span = call.attributeSpans[name]
   const text = span && textOf(span)
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
+}
+
+const MAPS = ['conv', 'max_pool', 'avg_pool']
+/** The sides of a picture, from which on one row of one, three or four values is no width. */
+const LEAST_SIDE = 8
+
+/** `input image: f32[32, 32, 3]` that a convolution reads as 32 channels of maps of 32 x 3: Keras and TensorFlow.js have channels last. */
+function channelsLast({ name, type, shape, batched, span }: InputDeclaration, graph: Graph): Diagnostic[] {
+  const [height = 0, width = 0, channels = 0] = shape
+  if (type !== 'f32' || !batched || shape.length !== 3 || ![1, 3, 4].includes(channels)) return []
+  if (Math.min(height, width) < LEAST_SIDE || (channels === 1 && height !== width)) return []
+  if (!graph.nodes.some(({ op, inputs }) => MAPS.includes(op) && inputs[0]?.name === name)) return []
+  return [doubt(
+    'input/channels-last',
+    span,
+    `${name} has ${height} channels here, and maps of ${width} x ${channels}`,
+    `channels come first: f32[${channels}, ${height}, ${width}]; of pictures with channels last, transpose([0, 3, 1, 2]) brings them to the front`,
+  )]
 }
 
 /** A window and a stride that hardly anybody wants: `conv(3, 16, 3)`, which elsewhere are channels in, channels out, kernel. */

@@ -126,6 +126,7 @@ function mapHint(q: ShapeQuestion, { shape }: Value): string {
   if (shape.length === 3) return `give it a channel first, e.g. reshape([1, ${shape[1]}, ${shape[2]}])`
   if (shape.length === 2)
     return `${q.op} comes before what flattens; fc works on [n, ${shape[1]}], and reshape([${shape[1]}, 1, 1]) makes a map of it`
+  if (shape.length === 5) return `the batch is not written: f32[${shape.slice(2).join(', ')}]`
   return 'bring it to a map with reshape'
 }
 

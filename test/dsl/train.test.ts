@@ -77,6 +77,15 @@ test('what changes every picture alike belongs to the net, and the line to write
   expect(codes(text(`${SOLVER}\n augment relu`))).toEqual(['train/augment-layer'])
 })
 
+test.each([
+  ['schedule warmup(100, cosine)', 'schedules follow each other: warmup(500) -> cosine'],
+  ['data imagenet', 'data of your own: images("folder"), files("data.csv")'],
+  ['shuffle true', 'leave it out: every epoch has an order of its own'],
+  ['patience 3', 'it is an option of the command, beside test every 1 epoch: fusenet train --patience 5'],
+])('%s is told what to do', (setting, hint) => {
+  expect(mistakes(text(`${SOLVER}\n ${setting}`)).map((m) => m.hint)).toEqual([hint])
+})
+
 describe('durations', () => {
   test.each([
     ['epochs', '2 epochs', { count: 2, unit: 'epochs' }],

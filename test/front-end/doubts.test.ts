@@ -168,3 +168,15 @@ describe('an argument that changes nothing', () => {
 test.each(['fc(3)', 'concat', 'reduce_sum([1])'])('the sum of all, which has no axes, in front of %s', (layer) => {
   expect(told(net(`s = x -> sum -> ${layer}\noutput o = s`))[0]).toMatch(/^error argument\/axis \[\] has no axis 1; it is one number/)
 })
+
+test('a rate of 0 is warned of', () => {
+  const of = (solver: string): string[] => told(`${net('s = x -> fc(3)\nloss = softmax_loss(s, t)')}\ntrain { solver ${solver} }`)
+  expect(of('sgd(lr: 0)')).toEqual([expect.stringMatching(/^warning train\/rate lr is 0: .*; give sgd a rate/)])
+  expect(of('sgd(lr: 1e-9)')).toEqual([])
+})
+
+test('scores and their label the other way round are told so', () => {
+  expect(told(net('s = x -> fc(3)\nloss = softmax_loss(t, s)'))).toEqual([
+    expect.stringMatching(/^error shape\/label-as-numbers .*; scores stand first and their label second: softmax_loss\(scores, t\)/),
+  ])
+})

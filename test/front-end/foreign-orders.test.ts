@@ -39,6 +39,26 @@ describe('channels in front, as PyTorch has them', () => {
   })
 })
 
+describe('channels behind, as Keras has them', () => {
+  const layers = 'x -> conv(8, 3, pad: 1)'
+  test.each(['f32[28, 28, 1]', 'f32[32, 48, 3]', 'f32[64, 64, 4]'])('%s is warned of', (input) => {
+    const [height, width, channels] = input.match(/\d+(?=[,\]])/g)!
+    expect(told(layers, input)).toEqual([
+      expect.stringContaining(`warning input/channels-last; channels come first: f32[${channels}, ${height}, ${width}]`),
+    ])
+  })
+  test('where a convolution reads it alone', () => {
+    for (const call of ['x -> transpose([0, 3, 1, 2]) -> conv(8, 3)', 'x -> fc(10)']) expect(told(call, 'f32[28, 28, 1]')).toEqual([])
+    // Long sequences of many channels, and small maps.
+    for (const input of ['f32[64, 100, 1]', 'f32[64, 4, 4]', 'f32[3, 32, 32]', 'f32[1, 128, 3]'])
+      expect(told('x -> conv(8, 1)', input)).toEqual([])
+  })
+  test('a batch that is written is told', () => {
+    expect(told(layers, 'f32[64, 3, 32, 32]')).toEqual(['error shape/conv-rank; the batch is not written: f32[3, 32, 32]'])
+    expect(told(layers, 'f32[n, 3, 32, 32]')).toContain('error name/undefined; the batch is implied, and left out')
+  })
+})
+
 test('a batch of -1 in front of a shape is warned of, and a channel that is worked out is not', () => {
   expect(told('x -> reshape([-1, 10])', 'f32[10]')).toEqual([
     'warning argument/batch; the batch is not written: reshape([10]); write reshape([1, 10]) where it is meant so',

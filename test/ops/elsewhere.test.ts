@@ -26,6 +26,10 @@ describe('layers by their own names, with arguments in the order of others', () 
       'swapaxes (PyTorch) is `transpose([0, 2, 1, 3])` here; this exchanges axes 1 and 2: every axis is named, 0, the batch, first',
     ],
     ['h = x -> prelu(3)', /^argument 1 without a name is shared: write prelu\(/],
+    ['h = x -> conv(8, 3, lr_mult: 1, lr_mult: 2)', 'several numbers are a list: lr_mult: [1, 2]'],
+    ['h = x -> upsample(stride: 2)', 'did you mean `factor`?'],
+    ['h = reshape(x, [batch, 768])', 'the batch is implied, and left out'],
+    ['loss = "mse"', 'e.g. loss = softmax_loss(scores, label)'],
     ['h = x -> scale(2)', 'a factor that is not learned is mul(0.5)'],
     ['h = x -> dropout(50)', 'it is a part of 1: 0.5 is 50 %'],
   ])('%s', (line, hint) => {
@@ -96,6 +100,20 @@ describe('layers by the names that others give them', () => {
       'h = x -> RMSNorm',
       'there is no RMSNorm: batch_norm normalizes over the batch, layer_norm, group_norm and instance_norm each sample by itself',
     ],
+    // Darknet normalizes before it activates, whatever is written first.
+    [
+      'h = x -> convolutional(filters: 32, size: 3, pad: 1, activation: leaky, batch_normalize: 1)',
+      'convolutional (Darknet) is `conv(32, 3, pad: 1) -> batch_norm -> leaky_relu(slope: 0.1)` here',
+    ],
+    ['h = x -> route(-4)', 'route (Darknet) is `concat` here; tensors are named: concat(a, b)'],
+    ['h = x -> maxPooling2d(poolSize: 2, strides: 2)', 'MaxPooling2D (Keras) is `max_pool(2, stride: 2)` here'],
+    ['h = x -> conv2d(filters: 8, kernelSize: 3, inputShape: [28, 28, 1])', 'Conv2D (Keras) is `conv(8, 3)` here'],
+    [
+      'h = x -> RandomFlip("horizontal")',
+      'random changes of training stand in the train block: augment mirror, crop(28, pad: 4)',
+    ],
+    ['h = x -> conv(8, 3, weight_init: "he_normal")', 'he_normal (Keras) is `msra` here'],
+    ['h = x -> conv(8, 3, weight_init: "msra")', 'words stand without quotes: msra'],
     // The batch, which stands first there, is not written here.
     ['h = v -> view(-1, 3, 4)', 'view (PyTorch) is `reshape([3, 4])` here; the batch is not written'],
     ['h = v -> view([8, 12])', 'view (PyTorch) is `reshape([12])` here; the batch is not written'],
@@ -189,6 +207,7 @@ describe('trainings by the names that others give them', () => {
       'solver adam(decay: 1e-6)',
       'a rate that falls is a schedule: e.g. schedule step(gamma: 0.1, every: 10 epochs), exp(gamma) or poly',
     ],
+    ['solver adam\n data cifar-10', 'did you mean `cifar10`?'],
   ])('%s', (line, hint) => {
     expect(ofTraining(line)).toEqual([hint])
   })

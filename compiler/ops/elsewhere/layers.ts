@@ -76,6 +76,16 @@ export const layersElsewhere: Synonyms = {
       of: name === 'Placeholder' ? 'TensorFlow' : name.startsWith('Input') ? 'Keras' : 'Caffe',
       none: 'what comes in is declared: input image: f32[3, 32, 32]; where it comes from stands in the train block: data mnist',
     })),
+    ...['RandomFlip', 'RandomHorizontalFlip', 'RandomCrop', 'RandomRotation', 'RandomZoom'].map((name) => ({
+      name,
+      of: name === 'RandomHorizontalFlip' ? 'torchvision' : 'Keras',
+      none: 'random changes of training stand in the train block: augment mirror, crop(28, pad: 4)',
+    })),
+    ...['yolo', 'region'].map((name) => ({
+      name,
+      of: 'Darknet',
+      none: `there is no ${name}: boxes are found in what the convolution before it gives, by whoever runs the net`,
+    })),
     ...['identity', 'noop'].map((name) => ({ name, of: 'PyTorch', none: 'a layer that does nothing is left out' })),
     ...same('Keras', 'rectifier'),
     ...same('PyTorch', 'rectified_linear'),
@@ -156,7 +166,7 @@ export const layersElsewhere: Synonyms = {
   concat: [
     ...same('Keras', 'concatenate'),
     ...same('PyTorch', 'cat'),
-    { name: 'route', of: 'Darknet', arguments: { layers: () => ({}) }, note: 'tensors are named: concat(a, b)' },
+    { name: 'route', of: 'Darknet', positions: ['layers'], arguments: { layers: () => ({}) }, note: 'tensors are named: concat(a, b)' },
     ...same('others', 'join', 'merge'),
     { name: 'stack', of: 'PyTorch', none: 'there is no new axis: give each one by reshape, then concat' },
   ],

@@ -62,6 +62,11 @@ export function lossGradient(node: Node, dLoss: Value, build: GradientBuilder, k
 /** logits [n, C, ...] with a label for each sample, or for each position of a map. */
 export function labelledProblems(q: ShapeQuestion): readonly Diagnostic[] {
   const [x, label] = q.inputs as readonly [Value, Value]
+  if (x.type === 'i32' && label?.type === 'f32')
+    return labelProblems(q, [x]).map((problem) => ({
+      ...problem,
+      hint: `scores stand first and their label second: ${q.op}(scores, ${x.name})`,
+    }))
   const problems = [...labelProblems(q, [x]), ...channelProblems(q)]
   if (problems.length > 0) return problems
   const wanted = [x.shape[0]!, ...x.shape.slice(2)]
