@@ -51,7 +51,9 @@ export async function netData(bundle: Bundle, request: NetDataRequest, screen: S
   const files = await sayHowToGet(request.option, train?.data?.call, async () => {
     const entry = request.option ?? train?.data
     if (entry === undefined)
-      throw new InputError('there is no data to use: the file has no `data` in a train block; name a data set, a folder or files by --data')
+      throw new InputError(
+        'there is no data to use: the file has no `data` in a train block; name a data set, a folder or files: --data mnist, --data DIR, --data FILE.csv',
+      )
     if (request.skipBroken && !await holdsPictures(entry) && (request.testData === undefined || !await holdsPictures(request.testData)))
       throw new UsageError(`--skip-broken leaves out pictures that cannot be read, and ${sayData(entry)} is no folder of pictures`)
     return loadData(entry, {

@@ -153,12 +153,13 @@ async function openNow(source: BundleSource, options: Taken): Promise<LocalNet> 
 }
 
 async function resort({ targets }: Readable): Promise<Place> {
+  if (targets.length === 0) throw new DeviceError('this bundle holds no kernels: compile it for webgpu or wasm')
   try {
     return await lastResort()
   } catch (error) {
     throw new DeviceError(
       `${(error as Error).message}. This bundle runs on ${
-        targets.join(', ') || 'nothing'
+        targets.join(', ')
       } alone: with fusenet compile --targets webgpu,wasm it runs on a CPU too`,
     )
   }

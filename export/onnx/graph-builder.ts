@@ -1,5 +1,5 @@
 import type { Graph, Node, Value } from '../../compiler/graph/graph.ts'
-import { readers } from '../../compiler/graph/query.ts'
+import { producers, readers } from '../../compiler/graph/query.ts'
 import { UniqueNames } from '../../compiler/unique-names.ts'
 import type { ExportProblem } from '../export-error.ts'
 import type { InferenceNet, NetTensor } from '../inference-net.ts'
@@ -20,6 +20,7 @@ export class GraphBuilder {
   private readonly nodeNames = new UniqueNames()
   private readonly names = new Map<Value, string>()
   private readonly readers: ReadonlyMap<Value, readonly Node[]>
+  private readonly producers: ReadonlyMap<Value, Node>
   private readonly nodes: OnnxNode[] = []
   private readonly initializers: StoredTensor[] = []
   private readonly values: OnnxValue[] = []
@@ -30,6 +31,7 @@ export class GraphBuilder {
     this.net = net
     this.opset = opset
     this.readers = readers(net.graph)
+    this.producers = producers(net.graph)
     const { graph, inputs } = net
     for (const input of inputs) this.names.set(input, this.valueNames.give(input.name))
     // A layer `parameter` makes no node: its value is an initializer.
@@ -64,6 +66,7 @@ export class GraphBuilder {
       shapes: node.inputs.map(({ shape }) => shape),
       shape: output.shape,
       readers: this.readers.get(output) ?? [],
+      producer: this.producers.get(node.inputs[0]!),
       input: (i = 0) => this.nameOf(node.inputs[i]!),
       has: (role) => node.parameters[role] !== undefined,
       parameter: (role, { shape, transposed = false } = {}) => this.parameter(tensor(role), shape, transposed),

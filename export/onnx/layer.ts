@@ -15,6 +15,8 @@ export interface Layer {
   readonly shape: Shape
   /** The layers that read its output. */
   readonly readers: readonly Node[]
+  /** The layer that makes its input, unless that is an input of the net. */
+  readonly producer: Node | undefined
   /** The name of an input. */
   input(i?: number): string
   /** Whether it has such a parameter. */

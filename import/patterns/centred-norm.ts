@@ -27,6 +27,27 @@ export const centredNorm: Pattern = {
   },
 }
 
+const shifted = call('batch_norm', [call('bias', ['x'], { as: 'shift' })])
+
+/** A batch_norm of x - mean whose own stored mean is 0: that of x, with that mean. So fusenet writes it where means are far from 0. */
+export const shiftedNorm: Pattern = {
+  name: 'shifted-norm',
+  ops: ['batch_norm'],
+  rewrite: (graph, layer) => {
+    const found = match(graph, layer, shifted)
+    const x = found?.values.get('x')
+    const shift = found?.layers.get('shift')
+    const [own, bias] = [layer.parameters?.['running_mean'], shift?.parameters?.['bias']]
+    if (!found || x === undefined || !own || !bias || layer.sharesWith !== undefined || shift!.sharesWith !== undefined) return false
+    const rank = (graph.shape(x)?.length ?? 0) + 1
+    if (normalizedBy(layer, rank).length > 0 || own.values().some((value) => value !== 0)) return false
+    const mean = { shape: own.shape, values: () => bias.values().map((value) => -value) }
+    const moved = { ...layer, inputs: [x], parameters: { ...layer.parameters, running_mean: mean }, from: nodesOf(found.covered) }
+    graph.replace(layer, [moved], found.covered)
+    return true
+  },
+}
+
 /** The axes that a layer normalizes, ascending: with stored statistics none. */
 function normalizedBy({ op, arguments: { axis = 1, end = -1, stats } }: ModelLayer, rank: number): readonly number[] {
   if (op === 'batch_norm')

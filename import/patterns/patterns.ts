@@ -1,7 +1,7 @@
 import type { ModelLayer } from '../model-net.ts'
 import { activations } from './activations.ts'
 import { affineNorm } from './affine-norm.ts'
-import { centredNorm } from './centred-norm.ts'
+import { centredNorm, shiftedNorm } from './centred-norm.ts'
 import { biasLayer, channelArithmetic, ownBias } from './channel-arithmetic.ts'
 import { removeChannelsLast } from './channels-last.ts'
 import { framed } from './framed.ts'
@@ -21,6 +21,7 @@ const FIRST: readonly Pattern[] = [
   normalization,
   localResponseNorm,
   centredNorm,
+  shiftedNorm,
   groupNorm,
   // Behind the norms, whose gamma and beta it finds.
   affineNorm,

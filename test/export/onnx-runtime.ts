@@ -64,9 +64,10 @@ export async function compare(
   seed = 1,
   runtime = onnxRuntime()!,
   made: (normal: number) => number = (normal) => normal,
+  weightsOf: typeof trained = trained,
 ): Promise<Compared> {
   const bundle = compile(text, { targets: [], programs: ['infer'] })
-  const weights = trained(bundle, seed)
+  const weights = weightsOf(bundle, seed)
   const exported = exportOnnx({ ...bundle, weights }, options)
   const batch = 2
   const inputs = Object.fromEntries(exported.graph.inputs.map(({ name, shape }, i) => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { TensorData } from '../../bundle/format.ts'
 import { compile } from '../../compiler/index.ts'
 import { operators } from '../../compiler/ops/registry.ts'
 import { exportOnnx } from '../../export/index.ts'
@@ -47,6 +48,34 @@ test.skipIf(!onnxRuntime()).each(
   ['group_norm(2)', 'instance_norm', 'layer_norm', 'layer_norm(axis: 3)', 'layer_norm(axis: 1, end: 1)', 'batch_norm(stats: batch)'],
 )('%s of values about 1000 loses no digits', async (layer) => {
   expect((await compare(net(layer), {}, 1, onnxRuntime()!, far)).worst).toBeLessThan(2e-6)
+})
+
+/** Statistics of such values. */
+const farTrained: typeof trained = (bundle, seed) =>
+  new Map([...trained(bundle, seed)].map(([name, tensor]): [string, TensorData] => {
+    const value = name.endsWith('scale_factor') ? 2.5
+      : name.endsWith('running_mean') ? 1000 : name.endsWith('running_var') ? 1e-4 : undefined
+    const factor = /caffe/.test(name) && value !== undefined && !name.endsWith('scale_factor') ? 2.5 : 1
+    return [name, value === undefined ? tensor : { ...tensor, data: new Float32Array(tensor.data.length).fill(value * factor) }]
+  }))
+
+test.skipIf(!onnxRuntime()).each([
+  'batch_norm(eps: 1e-10)',
+  'batch_norm(affine: false, eps: 1e-10)',
+  'max_pool(2) -> batch_norm(eps: 1e-10)',
+  'batch_norm(stats: caffe, eps: 1e-10) as caffe',
+])('%s by statistics of values about 1000 loses no digits', async (layers) => {
+  const { worst, exported } = await compare(net(layers), {}, 1, onnxRuntime()!, far, farTrained)
+  expect(worst).toBeLessThan(2e-6)
+  expect(exported.graph.nodes.map(({ op }) => op)).toContain('Sub')
+})
+test('batch_norm of values about 0, or behind a convolution, into which runtimes take it, is one node', () => {
+  for (const [layers, weights] of [['batch_norm', trained], ['conv(3, 1) -> batch_norm', farTrained]] as const) {
+    const bundle = compile(net(layers), { targets: [], programs: ['infer'] })
+    const ops = exportOnnx({ ...bundle, weights: weights(bundle) }).graph.nodes.map(({ op }) => op)
+    expect(ops).toContain('BatchNormalization')
+    expect(ops).not.toContain('Sub')
+  }
 })
 
 /** Numbers below 0, where zeros in a frame are the largest. */

@@ -10,9 +10,9 @@ import { writeNet } from '../../import/write/write-net.ts'
 import { bytesOf, trained } from './onnx-runtime.ts'
 
 /** What an import makes of the model that an export wrote; without the comments that say how to train on. */
-function thereAndBack(text: string, options: OnnxOptions = {}) {
+function thereAndBack(text: string, options: OnnxOptions = {}, weightsOf = trained) {
   const bundle = compile(text, { targets: [], programs: ['infer'] })
-  const weights = trained(bundle)
+  const weights = weightsOf(bundle)
   const model = readOnnx(bytesSource('net.onnx', bytesOf(exportOnnx({ ...bundle, weights }, options))))
   const written = writeNet({ ...model, name: bundle.manifest.name })
   const back = new Map(written.tensors.map(({ name, tensor }) => [name, tensor]))
@@ -97,6 +97,19 @@ test.each(['mnist', 'cifar10_quick', 'cifar10_full_sigmoid_bn'])('weights of %s 
     if (/scale_factor|running/.test(name) && text.includes('stats: caffe')) continue
     expect(isSame(back.get(name)!.values(), data as Float32Array), name).toBe(true)
   }
+})
+
+test('statistics far from 0 come back, though their mean is taken before', () => {
+  const text = 'net one {\n  input x: f32[3, 4, 4]\n\n  output y = x -> max_pool(2) -> batch_norm(eps: 1e-5) as bn\n}\n'
+  const far: typeof trained = (bundle) =>
+    new Map(
+      [...trained(bundle)].map((
+        [name, tensor],
+      ) => [name, name === 'bn.running_mean' ? { ...tensor, data: Float32Array.of(900, -1000, 0.5) } : tensor]),
+    )
+  const { text: again, weights, back } = thereAndBack(text, {}, far)
+  expect(again).toBe(text)
+  for (const [name, { data }] of weights) expect(isSame(back.get(name)!.values(), data as Float32Array), name).toBe(true)
 })
 
 test('names of classes come back', () => {

@@ -64,6 +64,13 @@ describe('devices', () => {
     )
   })
 
+  test('none can run a bundle without kernels', async () => {
+    const { manifest, files } = fixture()
+    await expect(open({ manifest: { ...manifest, plans: {} }, files: new Map(files) })).rejects.toThrow(
+      'this bundle holds no kernels: compile it for',
+    )
+  })
+
   test('a device that was handed in stays open, though opening fails', async () => {
     const device = new FakeDevice()
     const net = await open(fixture(), { device })
