@@ -5,6 +5,7 @@ import { fuseUpdates } from './fuse-updates.ts'
 import { inlineElementwise } from './inline-elementwise.ts'
 import type { KernelPass } from './kernel-pass.ts'
 import { materializeOnLoad } from './materialize-on-load.ts'
+import { placeInSlices } from './place-in-slices.ts'
 import { shareArgmax } from './share-argmax.ts'
 
 /**
@@ -17,8 +18,9 @@ import { shareArgmax } from './share-argmax.ts'
  *   fuse-updates          behind fuse-moments, which makes the kernel that merges a batch's statistics
  *   forward-copies        behind the side reductions: they look for the one kernel that stores a whole map, channel by channel, and what is
  *                         stored into a slice has none
- *   materialize-on-load   last: it takes what still runs as a kernel of its own. Memory `small` is planned without it: what one kernel
+ *   materialize-on-load   it takes what still runs as a kernel of its own. Memory `small` is planned without it: what one kernel
  *                         makes for itself and for others cannot be made again for one of them
+ *   place-in-slices       last: no rule asks for a map that is a part of another one.
  */
 export const fusionPasses: readonly KernelPass[] = [
   inlineElementwise,
@@ -28,4 +30,5 @@ export const fusionPasses: readonly KernelPass[] = [
   fuseUpdates,
   forwardCopies,
   materializeOnLoad,
+  placeInSlices,
 ]

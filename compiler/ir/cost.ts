@@ -6,6 +6,7 @@ import type { Axis } from './affine.ts'
 import { onceByNode } from './once-by-node.ts'
 import { onceByShape } from './once-by-shape.ts'
 import { type Equation, reads, writes } from './equation.ts'
+import { elementsTouched } from './regions.ts'
 
 /** Arithmetic of one evaluation of a tree without reductions: a sum or product counts 1, exp and the like 10, a random number 20. */
 export const pointCost = onceByNode((e: Expression): number => {
@@ -49,7 +50,7 @@ export function flopsOf(e: Equation): Linear {
     ) {
       const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
       if (!isProduct) {
-        const elements = [...bigLoads(node)].map((t) => elementsPerSample(t.shape))
+        const elements = [...bigLoads(node)].map((t) => elementsTouched(e, t).loaded || elementsPerSample(t.shape))
         const points = sizeOf(around)
         const most = elements.length > 0 ? Math.max(...elements) : Infinity
         total = addLinear(total, { fixed: points.fixed, perSample: Math.min(points.perSample, Math.max(most, sizeOf(e.axes).perSample)) })
@@ -61,7 +62,7 @@ export function flopsOf(e: Equation): Linear {
   for (const s of e.stores) visit(s.value, e.axes)
   // Moments on the way: a difference, a square and two sums a value.
   for (const side of e.sides) {
-    const elements = linear(elementsPerSample(side.source.shape), isBatched(side.source.shape))
+    const elements = linear(elementsTouched(e, side.source).stored, isBatched(side.source.shape))
     const each = side.kind === 'moments' ? 4 : side.terms.reduce((sum, term) => sum + 1 + pointCost(term), 0)
     total = addLinear(total, { fixed: each * elements.fixed, perSample: each * elements.perSample })
   }
@@ -119,5 +120,8 @@ const knownCosts = onceByShape((e): Costs => ({
   bytesWritten: bytesWritten(e),
 }))
 
-export const bytesRead = (e: Equation): Linear => reads(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })
-export const bytesWritten = (e: Equation): Linear => writes(e).map(bytesOf).reduce(addLinear, { fixed: 0, perSample: 0 })
+/** Bytes of the parts of tensors that are loaded, and stored: a slice of a map counts by itself. */
+export const bytesRead = (e: Equation): Linear => bytesIn(reads(e), (t) => elementsTouched(e, t).loaded)
+export const bytesWritten = (e: Equation): Linear => bytesIn(writes(e), (t) => elementsTouched(e, t).stored)
+const bytesIn = (tensors: readonly Tensor[], elements: (t: Tensor) => number): Linear =>
+  tensors.map((t) => linear(elementBytes(t) * elements(t), isBatched(t.shape))).reduce(addLinear, { fixed: 0, perSample: 0 })

@@ -2,6 +2,7 @@ import { type Axis, axesOf, type Extent, index, type Index, isAxis, minus, plus,
 import { channelCount, type Equation, reads, type SideReduction, type Store, writes } from './equation.ts'
 import { type Expression, type Guard, walk } from './expression.ts'
 import { coversItsTensor } from './inline.ts'
+import { meet, regionOf } from './regions.ts'
 import { elementsPerSample, type Tensor } from './tensor.ts'
 
 /**
@@ -129,13 +130,13 @@ class Verifier {
   }
 
   /**
-   * Whether no other point writes what is loaded: nobody writes the tensor here, or the point loads the element that it stores. The terms
-   * of side sums load what is stored at their own axes.
+   * Whether no other point writes what is loaded: nobody writes the tensor here, or that part of it, or the point loads the element that
+   * it stores. The terms of side sums load what is stored at their own axes.
    */
   private isOwnElement(tensor: Tensor, at: readonly Index[]): boolean {
     const isAt = (place: readonly Index[]): boolean => place.every((form, d) => form.key === at[d]?.key)
     const own = this.e.stores.filter((s) => s.tensor === tensor)
-    return own.length === 0 || own.some((s) => isAt(s.at)) ||
+    return own.every((s) => !meet(regionOf(tensor, s.at), regionOf(tensor, at))) || own.some((s) => isAt(s.at)) ||
       this.e.sides.some((side) => side.kind === 'sums' && side.source === tensor && isAt(side.at.map(index)))
   }
 

@@ -1,6 +1,7 @@
 import { resolved } from '../graph/query.ts'
 import { atBatch, bytesOf, flopsOf } from '../ir/cost.ts'
 import { type Equation, reads, writes } from '../ir/equation.ts'
+import { updatesInPlace } from '../ir/regions.ts'
 import { bufferOf, isBatched, overlap, type Tensor } from '../ir/tensor.ts'
 import type { LaunchSequence } from './kernel-launch.ts'
 
@@ -82,7 +83,9 @@ export class RecomputationModel {
       // What updates something in place is not done twice; nor is what a kernel gathers as it stores.
       const repeatable = this.makers[v]!.every((at) => {
         const { equation } = steps[at]!
-        return at < this.forward && !this.reads[at]!.includes(v) && !writes(equation).some((t) => this.root(t).storage) &&
+        return at < this.forward && !(this.reads[at]!.includes(v) && updatesInPlace(equation)) && !writes(equation).some((t) =>
+          this.root(t).storage
+        ) &&
           !equation.sides.some(({ partials }) => this.root(partials) === value)
       })
       if (repeatable && !results.has(v) && isBatched(value.shape)) this.candidates.push(v)

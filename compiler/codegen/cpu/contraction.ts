@@ -3,7 +3,8 @@ import { divisors } from '../../ir/divisors.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
 import { freeAxes, isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { type Axis, linearIndex } from '../../ir/affine.ts'
-import { channelAxesIn, type Equation, reads, writes } from '../../ir/equation.ts'
+import { channelAxesIn, type Equation } from '../../ir/equation.ts'
+import { updatesInPlace } from '../../ir/regions.ts'
 import { CPU, pointsOf } from './cost-model.ts'
 import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
@@ -195,4 +196,4 @@ function rowsOfTask(e: Equation, row: Axis, factor: Expression): number | undefi
 }
 
 /** Whether points may be computed twice, as where tiles overlap: what updates in place must not. */
-export const mayOverlap = (e: Equation): boolean => !reads(e).some((t) => writes(e).includes(t))
+export const mayOverlap = (e: Equation): boolean => !updatesInPlace(e)

@@ -5,6 +5,7 @@ import { reductions } from '../../ir/analysis.ts'
 import { constant, walk } from '../../ir/expression.ts'
 import { type Axis, axesOf, axis, type Extent, index } from '../../ir/affine.ts'
 import { type Equation, equation as newEquation, reads, store, writes } from '../../ir/equation.ts'
+import { updatesInPlace } from '../../ir/regions.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
 import { type LoopNest, pointStage, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
@@ -211,9 +212,8 @@ class LoopNestLowering {
 
 /** Whether an equation reads what it writes, or another tensor of the same buffer. */
 function isInPlace(e: Equation, bufferOf: BufferOf): boolean {
-  const written = new Set<Tensor>(writes(e))
-  const buffers = new Set([...written].map(bufferOf))
-  return reads(e).some((t) => written.has(t) || (bufferOf(t) !== undefined && buffers.has(bufferOf(t))))
+  const buffers = new Set(writes(e).map(bufferOf))
+  return updatesInPlace(e) || reads(e).some((t) => bufferOf(t) !== undefined && buffers.has(bufferOf(t)))
 }
 
 /** The head of a kernel's text. */

@@ -1,10 +1,11 @@
 import { children, type Expression, type Reduction, walk } from '../../ir/expression.ts'
 import { divisors } from '../../ir/divisors.ts'
 import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
-import { channelAxesIn, type Equation, reads, writes } from '../../ir/equation.ts'
+import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
 import { isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
+import { updatesInPlace } from '../../ir/regions.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
 import { statisticsStage } from './statistics-stage.ts'
@@ -34,7 +35,7 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   const rows = rowsOfWindows(e, sums, vectorAxis, unroll)
   const { tasks, block, cut } = chooseTasks(e, vectorAxis, [...runs?.inner.keys() ?? []][0], rows?.axis)
   // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
-  const isElementwise = sums.length === 0 && !reads(e).some((t) => writes(e).includes(t))
+  const isElementwise = sums.length === 0 && !updatesInPlace(e)
   const points = cut === vectorAxis && block !== undefined ? block : vectorAxis?.extent as number
   const tile = new Map<Axis, number>(vectorAxis ? [[vectorAxis, isElementwise && points >= 2 * CPU.lanes ? 2 * CPU.lanes : CPU.lanes]] : [])
   for (const own of inner.values()) tile.set(own, own.extent as number)
@@ -178,8 +179,7 @@ function rowsOfWindows(
   const [axis, last] = e.axes.slice(-2)
   const [sum, ...others] = sums
   if (!sum || others.length > 0 || sum.combine === 'argmax' || last !== vectorAxis || typeof axis?.extent !== 'number') return undefined
-  if (e.sides.length > 0 || reads(e).some((t) => writes(e).includes(t)) || !sum.axes.every((a) => unroll.get(a) === a.extent))
-    return undefined
+  if (e.sides.length > 0 || updatesInPlace(e) || !sum.axes.every((a) => unroll.get(a) === a.extent)) return undefined
   const indices = walk(sum.body).flatMap((node) => (node.kind === 'load' ? node.at.filter((at) => strideOf(at, axis) !== 0) : []))
   const [down] = sum.axes.filter((a) => indices.length > 0 && indices.every((at) => strideOf(at, a) === 1))
   const step = indices[0] && strideOf(indices[0], axis)
