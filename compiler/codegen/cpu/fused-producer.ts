@@ -1,4 +1,4 @@
-import { axesOf, type Axis, axis, index, type Index, type IndexLike, isAxis, plus, times } from '../../ir/affine.ts'
+import { axesOf, type Axis, axis, index, type Index, type IndexLike, isAxis, linearIndex, plus, times } from '../../ir/affine.ts'
 import { equation as newEquation, type Equation, type FusedProducer, type Store } from '../../ir/equation.ts'
 import { type Load, walk } from '../../ir/expression.ts'
 import { storedAt } from '../../ir/inline.ts'
@@ -20,7 +20,8 @@ export function withFusedProducer({ name, layers }: Equation, { store }: FusedPr
   const fixed = nest.grid.slice(0, channels === undefined ? 1 : 2)
   const storeAt = (at: readonly Index[]): Store => ({ tensor, at, value: storedAt(store, at) })
   const summary = `makes ${tensor.name} first; ${nest.summary}`
-  const copy = nest.stages.find((stage): stage is Stage => !('each' in stage) && copiesWhole(stage, tensor, fixed, nest.grid))
+  const isFlat = runsThroughMap(store)
+  const copy = nest.stages.find((stage): stage is Stage => !('each' in stage) && copiesWhole(stage, tensor, fixed, nest.grid, isFlat))
   if (copy) {
     const [copied] = copy.equation.stores as readonly [Store & { readonly value: Load }]
     const made = storeAt(copied.value.at)
@@ -62,7 +63,7 @@ const strideOfAxis = ({ terms }: Index, a: Axis): number =>
 
 /** Whether an index without the terms of some axes is each number below `extent` once. */
 function counts(at: Index, extent: number, without: readonly Axis[] = []): boolean {
-  const own = at.terms.filter(({ atom }) => !(atom.kind === 'axis' && without.includes(atom.axis)))
+  const own = at.terms.filter(({ atom }) => !(atom.kind === 'axis' && (atom.axis.extent === 1 || without.includes(atom.axis))))
   let size = 1
   for (const { atom, coefficient } of [...own].sort((a, b) => a.coefficient - b.coefficient)) {
     if (atom.kind !== 'axis' || typeof atom.axis.extent !== 'number' || coefficient !== size) return false
@@ -71,15 +72,30 @@ function counts(at: Index, extent: number, without: readonly Axis[] = []): boole
   return at.constant === 0 && size === extent
 }
 
-/** Whether a stage does no more than to copy all that a task loads of a map, once for every place of `fixed`. */
-function copiesWhole({ equation, loops, invariantOver }: Stage, tensor: Tensor, fixed: readonly Axis[], grid: readonly Axis[]): boolean {
+/** Whether what is stored depends on the place in memory alone, not on the row and the column: its map can be stored as one long row. */
+function runsThroughMap({ tensor, at, value }: Store): boolean {
+  const axes = at.flatMap((index) => axesOf(index))
+  return axes.length > 3 && flattenAxes(newEquation('', [], axes, [{ tensor, at, value }]), axes.slice(0, 2)).axes.length === 3
+}
+
+/** Whether a stage does no more than to copy all that a task loads of a map, once for every place of `fixed`; `isFlat`: rows are one long row. */
+function copiesWhole(
+  { equation, loops, invariantOver }: Stage,
+  tensor: Tensor,
+  fixed: readonly Axis[],
+  grid: readonly Axis[],
+  isFlat: boolean,
+): boolean {
   const [copied, ...others] = equation.stores
   if (others.length > 0 || copied!.value.kind !== 'load' || copied!.value.tensor !== tensor) return false
   if ((invariantOver ?? grid).length !== fixed.length) return false
   const load = copied!.value
-  return tensor.shape.every((extent, d) =>
+  const isWhole = tensor.shape.every((extent, d) =>
     extent === 'n' ? isAxis(load.at[d]!, fixed[0]!) : countsOwn(load.at[d]!, extent as number, fixed)
-  ) &&
+  )
+  const place = isFlat && countsOwn(load.at[1]!, tensor.shape[1] as number, fixed) && isAxis(load.at[0]!, fixed[0]!)
+    ? linearIndex({ ...tensor, shape: [1, 1, ...tensor.shape.slice(2)] }, [index(0), index(0), ...load.at.slice(2)]) : undefined
+  return (isWhole || (place !== undefined && counts(place, mapSize(tensor)))) &&
     loops.every((l) => !isRemainder(l, load) || l.axis.extent !== 3)
 }
 
