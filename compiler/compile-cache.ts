@@ -52,8 +52,13 @@ export const cachedBytes = (): number => total
 export function clearCompileCache(): void {
   remembered.clear()
   total = 0
+  timesCleared++
   for (const forget of others) forget()
 }
+
+/** So often everything was forgotten: who remembers by himself, and is not here for good, forgets when this has changed. */
+export const cacheEpoch = (): number => timesCleared
+let timesCleared = 0
 
 /** What else is to be forgotten with it. */
 const others: (() => void)[] = []

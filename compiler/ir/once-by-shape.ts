@@ -1,3 +1,4 @@
+import { cacheEpoch } from '../compile-cache.ts'
 import { canonicalText } from './fingerprint.ts'
 import type { Equation } from './equation.ts'
 import { inOrder } from './in-order.ts'
@@ -11,7 +12,12 @@ const MOST_KNOWN = 1000
  */
 export function onceByShape<T>(answer: (e: Equation) => T): (e: Equation) => T {
   const known = new Map<string, T>()
+  let epoch = cacheEpoch()
   return (e) => {
+    if (epoch !== cacheEpoch()) {
+      known.clear()
+      epoch = cacheEpoch()
+    }
     const { text } = canonicalText(e, false)
     if (known.has(text)) return known.get(text)!
     const made = answer(inOrder(e))
