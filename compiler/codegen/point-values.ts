@@ -1,4 +1,4 @@
-import { freeAxesBy } from '../ir/analysis.ts'
+import { freeAxes } from '../ir/analysis.ts'
 import type { Expression } from '../ir/expression.ts'
 import type { Axis, Index } from '../ir/affine.ts'
 import { type AxisList, type KnownValue, PointPart } from './point-part.ts'
@@ -8,7 +8,6 @@ import type { Operand } from './kernel-function.ts'
 /** Values of expressions at places, for as long as the scopes are open that hold them. */
 export class PointValues {
   private readonly scopes: readonly object[]
-  private readonly listOf = new Map<Expression, AxisList>()
   private readonly listOfSet = new Map<ReadonlySet<Axis>, AxisList>()
   /** Numbers of the terms of indices, for short keys: by the list, and by what it says. */
   private readonly numberOf = new Map<Index['terms'], number>()
@@ -20,16 +19,11 @@ export class PointValues {
   }
 
   axesOf(e: Expression): AxisList {
-    const known = this.listOf.get(e)
-    if (known) return known
-    const set = freeAxesBy(e, this.freeAxes)
+    const set = freeAxes(e)
     let list = this.listOfSet.get(set)
     if (!list) this.listOfSet.set(set, list = { axes: [...set], set, parts: new Map() })
-    this.listOf.set(e, list)
     return list
   }
-
-  private readonly freeAxes = (e: Expression): ReadonlySet<Axis> => this.axesOf(e).set
 
   /** `under`: what else a value depends on, as text. */
   part(e: Expression, point: Point, under = ''): PointPart {

@@ -1,6 +1,7 @@
-import { type Axis, axesOf, type Index } from './affine.ts'
+import { type Axis, axesOf, type Index, linearIndex } from './affine.ts'
 import type { Equation } from './equation.ts'
 import { children, type Expression, forEachChild, type Reduction, walk } from './expression.ts'
+import { rememberedAxes, rememberedKinds } from './expression-node.ts'
 import { onceByNode, onceByNodes } from './once-by-node.ts'
 import { isBatched, type Tensor } from './tensor.ts'
 
@@ -31,19 +32,10 @@ function axisSet(list: Iterable<Axis>): ReadonlySet<Axis> {
   return found.axes
 }
 
-const knownAxes = new WeakMap<Expression, ReadonlySet<Axis>>()
+/** Axes that a value changes with. Equal sets are one object; a node that changes with no more than its first child has the child's. */
+export const freeAxes = (e: Expression): ReadonlySet<Axis> => rememberedAxes(e, findAxes)
 
-/** Axes that a value changes with. A node that changes with no more than its first child shares the child's set. */
-export function freeAxes(e: Expression): ReadonlySet<Axis> {
-  const before = knownAxes.get(e)
-  if (before) return before
-  const found = freeAxesBy(e, freeAxes)
-  knownAxes.set(e, found)
-  return found
-}
-
-/** The same, for whoever remembers the answers for children: `of` gives them. Equal sets are one object. */
-export function freeAxesBy(e: Expression, of: (child: Expression) => ReadonlySet<Axis>): ReadonlySet<Axis> {
+function findAxes(e: Expression): ReadonlySet<Axis> {
   switch (e.kind) {
     case 'constant':
     case 'scalar':
@@ -54,15 +46,15 @@ export function freeAxesBy(e: Expression, of: (child: Expression) => ReadonlySet
     case 'random':
       return axisSet(axesOf(e.at))
     case 'unary':
-      return of(e.a)
+      return freeAxes(e.a)
     case 'binary':
-      return joined(of(e.a), of(e.b))
+      return joined(freeAxes(e.a), freeAxes(e.b))
     case 'select':
-      return [e.b, e.yes, e.no].reduce((found, child) => joined(found, of(child)), of(e.a))
+      return [e.b, e.yes, e.no].reduce((found, child) => joined(found, freeAxes(child)), freeAxes(e.a))
     case 'guard':
-      return joined(axisSet(e.guards.flatMap((g) => axesOf(g.at))), of(e.value))
+      return joined(axisSet(e.guards.flatMap((g) => axesOf(g.at))), freeAxes(e.value))
     case 'reduce':
-      return axisSet([...of(e.body)].filter((a) => !e.axes.includes(a)))
+      return axisSet([...freeAxes(e.body)].filter((a) => !e.axes.includes(a)))
   }
 }
 
@@ -79,6 +71,20 @@ export function strideOf(form: Index, a: Axis): number | undefined {
     if (atom.kind === 'axis') {
       if (atom.axis === a) stride += coefficient
     } else if (axesOf(atom.of).includes(a)) return undefined
+  }
+  return stride
+}
+
+/** How the place of an element in memory grows with an axis: `strideOf` its `linearIndex`, which is made where divisions may cancel alone. */
+export function memoryStride(t: Tensor, at: readonly Index[], a: Axis): number | undefined {
+  let [stride, elements] = [0, 1]
+  for (let i = at.length - 1; i >= 0; i--) {
+    for (const { atom, coefficient } of at[i]!.terms) {
+      if (atom.kind === 'axis') {
+        if (atom.axis === a) stride += elements * coefficient
+      } else if (axesOf(atom.of).includes(a)) return strideOf(linearIndex(t, at), a)
+    }
+    elements *= t.shape[i] as number
   }
   return stride
 }
@@ -104,11 +110,13 @@ const reductionsIn = onceByNode((e: Expression): readonly Reduction[] => {
 const NONE: readonly Reduction[] = []
 
 /** Whether a value sums up or looks for a maximum anywhere. */
-export const hasReduction = (e: Expression): boolean => e.kind === 'reduce' || !isLeaf(e) && holdsReduction(e)
-const holdsReduction = onceByNode((e: Expression) => children(e).some(hasReduction))
+export const hasReduction = (e: Expression): boolean => (kindsIn(e) & REDUCES) !== 0
+const hasLoad = (e: Expression): boolean => (kindsIn(e) & LOADS) !== 0
 
-const hasLoad = (e: Expression): boolean => e.kind === 'load' || !isLeaf(e) && holdsLoad(e)
-const holdsLoad = onceByNode((e: Expression) => children(e).some(hasLoad))
+const [REDUCES, LOADS] = [1, 2]
+const kindsIn = (e: Expression): number => rememberedKinds(e, findKinds)
+const findKinds = (e: Expression): number =>
+  children(e).reduce((kinds, child) => kinds | kindsIn(child), e.kind === 'reduce' ? REDUCES : e.kind === 'load' ? LOADS : 0)
 
 /** A node without children: what is asked of it costs less than to remember it. */
 export const isLeaf = ({ kind }: Expression): boolean =>

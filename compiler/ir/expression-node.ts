@@ -62,6 +62,9 @@ export type Guard =
  */
 
 class ExpressionNode {
+  /** See `rememberedAxes`, `rememberedKinds`. */
+  #axes: ReadonlySet<Axis> | undefined
+  #kinds: number | undefined
   declare readonly kind: Expression['kind']
   declare op: UnaryOp | BinaryOp | undefined
   declare a: Expression | undefined
@@ -99,7 +102,22 @@ class ExpressionNode {
     this.name = undefined
     this.key = undefined
   }
+
+  static axesOf(e: Expression, find: (e: Expression) => ReadonlySet<Axis>): ReadonlySet<Axis> {
+    return #axes in e ? e.#axes ??= find(e) : find(e)
+  }
+
+  static kindsOf(e: Expression, find: (e: Expression) => number): number {
+    return #kinds in e ? e.#kinds ??= find(e) : find(e)
+  }
 }
+
+/*
+ * What a node remembers of itself once `find` has found it, since everybody asks for it all the time: the axes that its value changes with, and bits for
+ * kinds of nodes in it.
+ */
+export const rememberedAxes: (e: Expression, find: (e: Expression) => ReadonlySet<Axis>) => ReadonlySet<Axis> = ExpressionNode.axesOf
+export const rememberedKinds: (e: Expression, find: (e: Expression) => number) => number = ExpressionNode.kindsOf
 
 type Of<Kind extends Expression['kind']> = Extract<Expression, { kind: Kind }>
 

@@ -8,23 +8,27 @@ export class RefusedSchedule extends Error {}
 /** The schedules that were given to a printer, and what became of them. */
 export class KnownSchedules {
   private readonly schedules: Schedules
+  /** Nobody gave any: no keys are made then. */
+  private readonly isEmpty: boolean
   private readonly used = new Map<string, string>()
   private readonly refused = new Map<string, { readonly kernel: string; readonly why: string }>()
   private readonly names = new Map<string, string>()
 
   constructor(schedules: Schedules = {}) {
     this.schedules = schedules
+    this.isEmpty = Object.keys(schedules).length === 0
   }
 
   /** Says what a kernel is called, where it is printed under a name that stands for all of its shape. */
   name(e: Equation): void {
-    if (Object.keys(this.schedules).length === 0) return
+    if (this.isEmpty) return
     const key = kernelKey(e)
     if (!this.names.has(key)) this.names.set(key, e.name)
   }
 
   /** What `take` makes of the schedule that was given for an equation; undefined where there is none, or `take` throws RefusedSchedule. */
   take<T>(e: Equation, take: (schedule: ScheduleData) => T): T | undefined {
+    if (this.isEmpty) return undefined
     const key = kernelKey(e)
     const given = Object.hasOwn(this.schedules, key) ? this.schedules[key] : undefined
     if (!given) return undefined

@@ -1,8 +1,8 @@
 import { replaceNode } from '../../ir/rewrite.ts'
 import { elementsPerSample, type Tensor } from '../../ir/tensor.ts'
 import { add, constant, type Expression, load, walk } from '../../ir/expression.ts'
-import { type Axis, linearIndex } from '../../ir/affine.ts'
-import { freeAxes, strideOf } from '../../ir/analysis.ts'
+import { type Axis } from '../../ir/affine.ts'
+import { freeAxes, memoryStride } from '../../ir/analysis.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
 import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needsPacking } from './contraction.ts'
@@ -208,9 +208,9 @@ export function zeroedOf(packed: readonly Packed[], fixed: ReadonlySet<Axis>): P
 const runsAlong = (e: Equation, a: Axis): boolean =>
   e.stores.every((s) =>
     walk(s.value).every((node) => {
-      const stride = node.kind === 'load' ? strideOf(linearIndex(node.tensor, node.at), a) : 0
+      const stride = node.kind === 'load' ? memoryStride(node.tensor, node.at, a) : 0
       return stride === 0 || stride === 1
-    }) && walk(s.value).some((node) => node.kind === 'load' && strideOf(linearIndex(node.tensor, node.at), a) === 1)
+    }) && walk(s.value).some((node) => node.kind === 'load' && memoryStride(node.tensor, node.at, a) === 1)
   )
 
 /** A thread that goes on to a task for which a factor is the same keeps what it has packed. */
@@ -270,7 +270,7 @@ export function loopsOf(e: Equation, task: TaskGrid, tile: MicroTile): Loop[] {
 
 /** Whether so many sums along an axis become whole vectors that are stored as they are: what follows the sums is computed of four at a time. */
 const isStoredInFours = (e: Equation, a: Axis, points: number): boolean =>
-  points % CPU.lanes === 0 && (a.extent as number) >= points && e.stores.every((s) => strideOf(linearIndex(s.tensor, s.at), a) === 1)
+  points % CPU.lanes === 0 && (a.extent as number) >= points && e.stores.every((s) => memoryStride(s.tensor, s.at, a) === 1)
 
 export function describe(tile: MicroTile, scratch: readonly Tensor[], reduced: readonly Axis[]): string {
   const parts = [

@@ -1,7 +1,7 @@
-import { strideOf } from '../../ir/analysis.ts'
+import { memoryStride } from '../../ir/analysis.ts'
 import { pointCost } from '../../ir/cost.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
-import { type Axis, linearIndex } from '../../ir/affine.ts'
+import { type Axis } from '../../ir/affine.ts'
 
 /**
  * The model of one core with SIMD of four lanes and its caches. Costs count instructions: two for a product of four lanes
@@ -240,13 +240,13 @@ export const tailWaste = (a: Axis | undefined, size: number): number => {
 
 /** Whether neighbours along an axis lie side by side, or as far apart as a filter's stride. */
 export const isInnermost = (f: Expression, a: Axis): boolean =>
-  walk(f).every((node) => node.kind !== 'load' || (strideOf(linearIndex(node.tensor, node.at), a) ?? Infinity) <= 4)
+  walk(f).every((node) => node.kind !== 'load' || (memoryStride(node.tensor, node.at, a) ?? Infinity) <= 4)
 
 /** Instructions for four lanes of a factor along an axis. */
 export function loadCost(f: Expression, a: Axis, packed: boolean): number {
   if (packed) return 1
   let cost = pointCost(f)
-  for (const node of walk(f)) if (node.kind === 'load') cost += costOfStride(strideOf(linearIndex(node.tensor, node.at), a))
+  for (const node of walk(f)) if (node.kind === 'load') cost += costOfStride(memoryStride(node.tensor, node.at, a))
   return cost
 }
 

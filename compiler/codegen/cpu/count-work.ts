@@ -1,7 +1,7 @@
-import { freeAxes, strideOf } from '../../ir/analysis.ts'
-import { type Axis, linearIndex } from '../../ir/affine.ts'
+import { freeAxes, memoryStride } from '../../ir/analysis.ts'
+import { type Axis } from '../../ir/affine.ts'
 import { type Equation, reads, writes } from '../../ir/equation.ts'
-import { children, type Expression } from '../../ir/expression.ts'
+import { type Expression, forEachChild } from '../../ir/expression.ts'
 import { elementBytes, elementsPerSample, isBatched } from '../../ir/tensor.ts'
 import { costOfStride, CPU, type Work } from './cost-model.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
@@ -11,6 +11,26 @@ interface Around {
   readonly axis: Axis
   readonly trips: number
   readonly points: number
+}
+
+/** The loops around a value, outermost first. Most values in them change with the same few sets of axes. */
+class Nesting {
+  readonly loops: readonly Around[]
+  private readonly known = new Map<ReadonlySet<Axis>, number>()
+
+  constructor(loops: readonly Around[]) {
+    this.loops = loops
+  }
+
+  /** How often what changes with some axes is computed. */
+  timesOf(free: ReadonlySet<Axis>): number {
+    const before = this.known.get(free)
+    if (before !== undefined) return before
+    const made = this.loops.slice(0, deepestOf(this.loops, free) + 1)
+      .reduce((times, { axis, trips, points }) => times * trips * (free.has(axis) ? points : 1), 1)
+    this.known.set(free, made)
+    return made
+  }
 }
 
 const FUNCTIONS: ReadonlySet<string> = new Set(['exp', 'log', 'tanh', 'erf', 'pow'])
@@ -55,39 +75,44 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
     const stageLoops = [...outer, ...own]
     for (let i = outer.length; i < stageLoops.length; i++) work.iterations += tripsOf(stageLoops.slice(0, i + 1))
     const seen = new Set<Expression>()
-    const visit = (node: Expression, within: readonly Around[], inSum: boolean): void => {
+    const visit = (node: Expression, within: Nesting, inSum: boolean): void => {
       if (seen.has(node)) return
       seen.add(node)
       const scalar = vectorReduction && !inSum ? 'behindSums' : 'scalars'
-      // Where terms lie in lanes, four neighbours are four sums.
-      const inLanes = node.kind === 'reduce' && vectorReduction && node.axes.includes(vectorReduction)
-      const sumLanes = inLanes || inSum ? vectorReduction ?? lanes : lanes
-      // A sum is taken in front of the loops that it does not change with.
-      const inside = node.kind !== 'reduce' ? within : [
-        ...within.slice(0, deepestOf(within, freeAxes(node)) + 1)
-          .map((loop): Around => (inLanes && loop.axis === fours ? { ...loop, points: CPU.lanes * loop.points } : loop)),
-        ...node.axes.map((axis): Around => {
-          const steps = unroll.get(axis) ?? 1
-          return { axis, trips: Math.ceil(extentOf(axis) / (steps * (axis === sumLanes ? CPU.lanes : 1))), points: steps }
-        }),
-      ]
-      const free = node.kind === 'reduce' ? new Set([...freeAxes(node.body), ...node.axes]) : freeAxes(node)
-      const times = timesOf(inside, free)
+      if (node.kind === 'reduce') {
+        // Where terms lie in lanes, four neighbours are four sums.
+        const inLanes = vectorReduction !== undefined && node.axes.includes(vectorReduction)
+        const sumLanes = inLanes || inSum ? vectorReduction ?? lanes : lanes
+        // A sum is taken in front of the loops that it does not change with.
+        const inside = new Nesting([
+          ...within.loops.slice(0, deepestOf(within.loops, freeAxes(node)) + 1)
+            .map((loop): Around => (inLanes && loop.axis === fours ? { ...loop, points: CPU.lanes * loop.points } : loop)),
+          ...node.axes.map((axis): Around => {
+            const steps = unroll.get(axis) ?? 1
+            return { axis, trips: Math.ceil(extentOf(axis) / (steps * (axis === sumLanes ? CPU.lanes : 1))), points: steps }
+          }),
+        ])
+        const free = new Set([...freeAxes(node.body), ...node.axes])
+        work.arithmetic += inside.timesOf(free) * (node.combine === 'argmax' ? 3 : 1)
+        for (let i = inside.loops.length - node.axes.length; i < inside.loops.length; i++)
+          work.iterations += tripsOf(inside.loops.slice(0, deepestOf(inside.loops.slice(0, i + 1), free) + 1))
+        return visit(node.body, inside, true)
+      }
+      const sumLanes = inSum ? vectorReduction ?? lanes : lanes
+      const free = freeAxes(node)
+      const times = within.timesOf(free)
       const isVector = sumLanes !== undefined && free.has(sumLanes)
       if (node.kind === 'load') {
-        if (isVector) work.loads += times * costOfStride(strideOf(linearIndex(node.tensor, node.at), sumLanes))
+        if (isVector) work.loads += times * costOfStride(memoryStride(node.tensor, node.at, sumLanes))
         else work[scalar] += times
-      } else if (node.kind === 'reduce') {
-        work.arithmetic += times * (node.combine === 'argmax' ? 3 : 1)
-        for (let i = inside.length - node.axes.length; i < inside.length; i++)
-          work.iterations += timesOf(inside.slice(0, i + 1), free, true)
       } else if ((node.kind === 'unary' || node.kind === 'binary') && FUNCTIONS.has(node.op)) work.functions += times
       else work[isVector ? 'arithmetic' : scalar] += times * operationsOf(node)
-      for (const child of children(node)) visit(child, inside, inSum || node.kind === 'reduce')
+      forEachChild(node, (child) => visit(child, within, inSum))
     }
+    const all = new Nesting(stageLoops)
     for (const s of equation.stores) {
-      visit(s.value, stageLoops, false)
-      const stride = lanes && strideOf(linearIndex(s.tensor, s.at), lanes)
+      visit(s.value, all, false)
+      const stride = lanes && memoryStride(s.tensor, s.at, lanes)
       const each = !lanes || stride === 0 || stride === 1 ? 1 : CPU.interleavedStore
       work.stores += each * stageLoops.reduce((product, { trips, points }) => product * trips * points, 1)
     }
@@ -117,14 +142,6 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
 const tripsOf = (loops: readonly Around[]): number => loops.reduce((product, { trips }) => product * trips, 1)
 
 const deepestOf = (loops: readonly Around[], free: ReadonlySet<Axis>): number => loops.findLastIndex(({ axis }) => free.has(axis))
-
-/** How often what changes with some axes is computed; `iterations`: how often its loops go round. */
-function timesOf(loops: readonly Around[], free: ReadonlySet<Axis>, iterations = false): number {
-  return loops.slice(0, deepestOf(loops, free) + 1).reduce(
-    (times, { axis, trips, points }) => times * trips * (free.has(axis) && !iterations ? points : 1),
-    1,
-  )
-}
 
 /** Instructions of one node, without its children. */
 function operationsOf(node: Expression): number {

@@ -1,5 +1,5 @@
-import { freeAxes, strideOf } from '../../ir/analysis.ts'
-import { type Axis, axesOf, linearIndex } from '../../ir/affine.ts'
+import { freeAxes, memoryStride, strideOf } from '../../ir/analysis.ts'
+import { type Axis, axesOf } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { type Expression, type Load, walk } from '../../ir/expression.ts'
 import { elementsPerSample } from '../../ir/tensor.ts'
@@ -69,7 +69,7 @@ export function chooseDepthwise(c: Contraction): ContractionSchedule | undefined
 
 /** Whether columns of the map that neighbours begin with lie apart. */
 const isStrided = (f: Expression, column: Axis): boolean =>
-  walk(f).some((node) => node.kind === 'load' && Math.abs(strideOf(linearIndex(node.tensor, node.at), column) ?? 0) > 1)
+  walk(f).some((node) => node.kind === 'load' && Math.abs(memoryStride(node.tensor, node.at, column) ?? 0) > 1)
 
 /** Whether each element of a packed map has a condition of its own. */
 const isGuarded = (packing: Equation, fixed: ReadonlySet<Axis>): boolean =>
@@ -128,7 +128,7 @@ export function depthwiseTile(c: Contraction, isPacked: boolean, mostSums: numbe
   const size = row?.size ?? 1
   const width = terms / size
   const load = mapLoad(main, map)!
-  const stride = isPacked ? 1 : costOfStride(strideOf(linearIndex(load.tensor, load.at), column))
+  const stride = isPacked ? 1 : costOfStride(memoryStride(load.tensor, load.at, column))
   const isMasked = !isPacked && needsPacking(main.body[map])
   let best: { readonly cost: number; readonly tile: MicroTile } | undefined
   for (const outputs of output ? [1, 2, 4] : [1]) {

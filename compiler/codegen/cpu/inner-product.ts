@@ -1,7 +1,7 @@
-import { freeAxes, strideOf } from '../../ir/analysis.ts'
+import { freeAxes, memoryStride } from '../../ir/analysis.ts'
 import { divisors } from '../../ir/divisors.ts'
 import type { Axis } from '../../ir/affine.ts'
-import { linearIndex } from '../../ir/affine.ts'
+import {} from '../../ir/affine.ts'
 import { needsPacking } from './contraction.ts'
 import { CPU, tailWaste } from './cost-model.ts'
 import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
@@ -27,7 +27,7 @@ export function chooseInnerProduct(c: Contraction): ContractionSchedule | undefi
   if (load?.kind !== 'load' || !freeAxes(load).has(out)) return undefined
   const images = otherFactor(weights!)
   if (freeAxes(main.body[images]).has(out) || !freeAxes(main.body[images]).has(batch)) return undefined
-  const along = (a: Axis): number | undefined => strideOf(linearIndex(load.tensor, load.at), a)
+  const along = (a: Axis): number | undefined => memoryStride(load.tensor, load.at, a)
   const names = new AxisNames(e)
   const prepared = needsPacking(main.body[images]) ? [images] : []
   const block = k.extent * out.extent >= CPU.bigWeights ? 32 : 2 * IMAGE_TILE

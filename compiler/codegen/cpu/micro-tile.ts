@@ -1,7 +1,7 @@
 import { pointCost } from '../../ir/cost.ts'
 import type { Expression, Reduction } from '../../ir/expression.ts'
-import { freeAxes, steps, strideOf } from '../../ir/analysis.ts'
-import { type Axis, linearIndex } from '../../ir/affine.ts'
+import { freeAxes, memoryStride, steps } from '../../ir/analysis.ts'
+import { type Axis } from '../../ir/affine.ts'
 import { costOfStride, CPU, isInnermost, loadCost, pointsOf, tailWaste } from './cost-model.ts'
 import type { FactorName } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -105,7 +105,7 @@ function considerVectors(
   const loads = transposed ? 1 : inPlace
   const packing = transposed ? (CPU.transposedPack + pointCost(vectors)) / usesOfElement(c, vectors) : 0
   const broadcast = 1 + (packed.has(vectorFactor === 'a' ? 'b' : 'a') ? 0 : pointCost(others))
-  const stored = c.equation.stores.reduce((sum, s) => sum + costOfStride(strideOf(linearIndex(s.tensor, s.at), vectorAxis)), 0)
+  const stored = c.equation.stores.reduce((sum, s) => sum + costOfStride(memoryStride(s.tensor, s.at, vectorAxis)), 0)
   const terms = steps(c.main)
   // Broadcasts from lines of the cache of their own.
   const far = broadcastAxis && !isInnermost(others, broadcastAxis) ? 0.02 : 0

@@ -4,7 +4,7 @@ import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
-import { isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
+import { isContraction, memoryStride, reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { updatesInPlace } from '../../ir/regions.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
@@ -161,7 +161,7 @@ function smallMap(e: Equation, sums: readonly Reduction[], vectorAxis: Axis | un
   const loads = walk(sum).filter((node) => node.kind === 'load')
   // Windows at a stride hardly overlap; what is the same for all channels needs no gathering.
   const isDense = loads.every(({ tensor, at }) =>
-    strideOf(linearIndex(tensor, at), vectorAxis) !== 0 && at.every((index) => map.every((a) => Math.abs(strideOf(index, a) ?? 0) <= 1))
+    memoryStride(tensor, at, vectorAxis) !== 0 && at.every((index) => map.every((a) => Math.abs(strideOf(index, a) ?? 0) <= 1))
   )
   return isDense ? [...map, ...window] : []
 }

@@ -1,5 +1,5 @@
-import { freeAxes, hasReduction, isContraction, reductions, steps, strideOf } from '../../ir/analysis.ts'
-import { type Axis, linearIndex } from '../../ir/affine.ts'
+import { freeAxes, hasReduction, isContraction, memoryStride, reductions, steps } from '../../ir/analysis.ts'
+import { type Axis } from '../../ir/affine.ts'
 import type { Equation } from '../../ir/equation.ts'
 import { children, type Reduction, walk } from '../../ir/expression.ts'
 import type { Tensor } from '../../ir/tensor.ts'
@@ -51,9 +51,7 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
  */
 const hasPairs = ({ equation: { stores }, loops, slides }: Stage): boolean =>
   slides !== undefined && stores.every((s) => reductions(s.value).every((r) => walk(r.body).every((node) => node.kind !== 'guard'))) &&
-  loops.some((l) =>
-    l.tile % 2 === 0 && neighbours(l) >= 2 * CPU.lanes && stores.every((s) => strideOf(linearIndex(s.tensor, s.at), l.axis) === 1)
-  )
+  loops.some((l) => l.tile % 2 === 0 && neighbours(l) >= 2 * CPU.lanes && stores.every((s) => memoryStride(s.tensor, s.at, l.axis) === 1))
 
 /** Points of an axis in lanes; 0 where there is none of known length. */
 const neighbours = ({ axis: { extent }, vectorized }: Loop): number => (vectorized && typeof extent === 'number' ? extent : 0)
@@ -97,7 +95,7 @@ function bestTile(equation: Equation, loops: readonly Loop[], lanes: Loop, other
   const [across, along] = [neighbours(lanes), other.axis.extent]
   if (typeof along !== 'number' || !isMatrixProduct(equation, lanes.axis, other.axis)) return undefined
   const computed = (extent: number, size: number): number => Math.ceil(extent / size) * size
-  const strides = (a: Axis): readonly (number | undefined)[] => equation.stores.map((s) => strideOf(linearIndex(s.tensor, s.at), a))
+  const strides = (a: Axis): readonly (number | undefined)[] => equation.stores.map((s) => memoryStride(s.tensor, s.at, a))
   const areApart = strides(lanes.axis).some((stride) => stride !== 1)
   const isTransposed = strides(other.axis).every((stride) => stride === 1)
   const sumsOf = equation.stores.flatMap((s) => reductions(s.value))

@@ -1,8 +1,8 @@
 import { replaceNode, substitute } from '../../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { constant, type Expression, guard, load, within } from '../../../ir/expression.ts'
-import { type Axis, axis, index, type IndexLike, linearIndex, plus, remainder, times } from '../../../ir/affine.ts'
-import { freeAxes, strideOf } from '../../../ir/analysis.ts'
+import { type Axis, axis, index, type IndexLike, plus, remainder, times } from '../../../ir/affine.ts'
+import { freeAxes, memoryStride } from '../../../ir/analysis.ts'
 import type { Equation, Store } from '../../../ir/equation.ts'
 import { mainOf } from '../contraction.ts'
 import { CPU } from '../cost-model.ts'
@@ -183,7 +183,7 @@ const mirrorsOf = (
   column: Axis,
   { into, value }: PackedFactor,
 ): [boolean, boolean] => [
-  strideOf(linearIndex(into, value.at), filterRow)! < 0,
+  memoryStride(into, value.at, filterRow)! < 0,
   backwards(input, filterColumn, column),
 ]
 

@@ -2,6 +2,7 @@ import { type Axis, axis, type IndexLike, plus, times } from '../../../ir/affine
 import { freeAxes, strideOf } from '../../../ir/analysis.ts'
 import { onceByNode } from '../../../ir/once-by-node.ts'
 import { type Expression, guard, walk, within } from '../../../ir/expression.ts'
+import { binaryOf, reductionOf } from '../../../ir/expression-node.ts'
 import { replaceNode, substitute } from '../../../ir/rewrite.ts'
 import { otherFactor } from '../schedule.ts'
 import { CPU, pointsOf } from '../cost-model.ts'
@@ -79,8 +80,9 @@ function inPhases({ equation: e, main }: Contraction): Found | undefined {
     const isShort = side % STRIDE !== 0
     const moved = substitute(isShort ? guard([filterRow, filterColumn].map((k) => within(plus(k), side)), filter) : filter, places)
     const channels = [rowPhase, columnPhase, ...given]
-    const body = { ...main.body, [input]: substitute(seen, places), [otherFactor(input)]: moved }
-    const sum = { ...main, axes: [...channels, ownRow, ownColumn], body }
+    const own = substitute(seen, places)
+    const body = binaryOf(main.body.op, ...(input === 'a' ? [own, moved] as const : [moved, own] as const))
+    const sum = reductionOf(main.combine, [...channels, ownRow, ownColumn], body)
     const equation = { ...e, stores: e.stores.map((s) => ({ ...s, value: replaceNode(s.value, main, sum) })) }
     return {
       contraction: { equation, main: sum },
