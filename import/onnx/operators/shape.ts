@@ -162,7 +162,20 @@ function concat(node: OnnxNode): void {
   const odd = tensors.find((t) => t.dims.length !== dims.length || t.dims.some((dim, d) => d !== axis - 1 && dim !== dims[d]))
   if (odd) node.refuse(`${showDimensions(shapeOf(first))} and ${showDimensions(shapeOf(odd))} do not go together along axis ${axis}`)
   if (tensors.length === 1) return node.give(first)
+  if (isShiftedFrame(node, tensors, axis)) node.noteOnce('differs', SHIFTED)
   node.give(node.emit('concat', tensors, { axis }, dims, { type: tensors.every((t) => t.type === first.type) ? first.type : 'float' }))
+}
+
+const SHIFTED =
+  'circular padding: PyTorch (1.13) exports it with other rows in front than it computes with, those before the last one: in front of x stand its last, slice(axis, size - pad, size)'
+
+/** Whether in front of a map stand its last rows but one: PyTorch's slice of -(pad + 1) to -1 (findings/torch-onnx-circular-padding-takes-other-rows.sh). */
+function isShiftedFrame({ net }: OnnxNode, [front, x, ...behind]: readonly Tensor[], axis: number): boolean {
+  if (!net.producer.startsWith('pytorch') || !front || !x || behind.length > 1) return false
+  const layer = net.layers.findLast(({ output }) => output === front.name)
+  const size = x.dims[axis - 1]!
+  if (layer?.op !== 'slice' || layer.inputs[0] !== x.name || layer.arguments['axis'] !== axis) return false
+  return layer.arguments['to'] === size - 1 && layer.arguments['from'] === size - 1 - front.dims[axis - 1]!
 }
 
 function foldConcat(node: OnnxNode): void {

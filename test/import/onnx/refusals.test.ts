@@ -266,3 +266,26 @@ test('says what to do about names of nodes, parts of names, and shapes with the 
   )
   expect(mended({ shapes: new Map([['x', [1, 3, 8, 8]]]) })).toContain('input x: say it without the batch: --shape x=3x8x8')
 })
+
+test('a frame of rows that are not the last ones is told where PyTorch wrote it, for circular padding', () => {
+  const read = (producer: string, pad: number, axis: number, from: number): string[] => {
+    const cut = (y: string, first: number, last: number): Node[] => [
+      node('Constant', [], [`${y}0`], { value: ints(first) }),
+      node('Constant', [], [`${y}1`], { value: ints(last) }),
+      node('Slice', ['x', `${y}0`, `${y}1`, 'axis'], [y]),
+    ]
+    const nodes = [
+      node('Constant', [], ['axis'], { value: ints(axis) }),
+      ...cut('a', from, from === -pad ? 100 : -1),
+      ...cut('b', 0, pad),
+      node('Concat', ['a', 'x', 'b'], ['y'], { axis }),
+    ]
+    return readOnnx(bytesSource('m.onnx', oneInput(['n', 2, 6, 6], nodes, { producer, opset: 13 }))).notes.map(({ text }) => text)
+  }
+  for (const [pad, axis] of [[1, 2], [2, 3]] as const)
+    expect(read('pytorch', pad, axis, -pad - 1)).toEqual([
+      expect.stringMatching(/^circular padding: PyTorch .*slice\(axis, size - pad, size\)/),
+    ])
+  expect(read('pytorch', 1, 2, -1)).toEqual([])
+  expect(read('another', 1, 2, -2)).toEqual([])
+})
