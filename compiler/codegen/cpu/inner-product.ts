@@ -1,7 +1,6 @@
 import { freeAxes, memoryStride } from '../../ir/analysis.ts'
 import { divisors } from '../../ir/divisors.ts'
 import type { Axis } from '../../ir/affine.ts'
-import {} from '../../ir/affine.ts'
 import { needsPacking } from './contraction.ts'
 import { CPU, tailWaste } from './cost-model.ts'
 import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
