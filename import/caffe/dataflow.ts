@@ -94,6 +94,18 @@ export function dataflowOf(file: string, net: Message, states: NetStates, proble
       if (both || !layer.train) test.set(blob, ref)
     })
   }
+  // What nobody reads comes out of the net: of one layer in training, and of another in tests.
+  for (const [blob, { layer }] of hasTraining ? train : []) {
+    const testing = test.get(blob)
+    const makers = [layer, testing?.layer]
+    const isRead = layers.some((reader) => !makers.includes(reader) && reader.bottoms.some((ref) => makers.includes(ref.layer)))
+    if (!testing || testing.layer === layer || isRead || [layer, testing.layer].some(({ type }) => type.endsWith('Loss'))) continue
+    problems.push({
+      where: testing.layer.where,
+      what: `${blob} comes of ${layer.name} in TRAIN and of ${testing.layer.name} in TEST; a net here is one for both`,
+      mend: 'leave the layers of one phase in the file, e.g. the deploy.prototxt of the model',
+    })
+  }
   return { layers, last: new Map([...test, ...train]) }
 }
 

@@ -34,7 +34,14 @@ export function readCaffe(source: ByteSource, options: ReadOptions = {}): ModelN
   const results = resultsOf(builder, flow, layers, wanted)
   const inputs = builder.inputs()
   notesOnWeights(builder)
-  if (problems.length === 0 && results.length === 0) problems.push({ where: file, what: 'the net has no outputs' })
+  if (problems.length === 0 && results.length === 0)
+    problems.push({
+      where: file,
+      what: 'the net has no outputs',
+      mend: written.has('layer') || written.has('layers') ?
+        'its layers are for other phases, levels or stages, by their rules include and exclude'
+        : 'a net is made of layers',
+    })
   if (problems.length > 0) throw new ImportError(problems)
   const learns = results.some(({ kind }) => kind === 'loss')
   const training = trainingOf(builder, settings?.training, learns)
@@ -65,8 +72,8 @@ function convertLayers(builder: NetBuilder, layers: readonly CaffeLayer[], file:
     if (!converter) {
       const [what, mend] = REFUSED.get(layer.type) ??
         [
-          `layers of type ${layer.type} have no equal${didYouMean(layer.type, CONVERTERS.keys())}`,
-          'cut the net in front of it by --outputs',
+          layer.type === '' ? 'it has no type' : `layers of type ${layer.type} have no equal${didYouMean(layer.type, CONVERTERS.keys())}`,
+          layer.type === '' ? 'say what it is, e.g. type: "ReLU"' : 'cut the net in front of it by --outputs',
         ]
       builder.problems.push({ where: layer.where, what, mend })
       continue

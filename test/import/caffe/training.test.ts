@@ -139,6 +139,29 @@ describe('phases', () => {
   })
 })
 
+describe('what comes out of another layer in each phase', () => {
+  const input = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }'
+  const made = (type: string, phase: string, bottom = 'x'): string =>
+    `layer { name: "${type}" type: "${type}" bottom: "${bottom}" top: "y" include { phase: ${phase} } }`
+  test('is refused', () => {
+    const both = `${input} ${made('ReLU', 'TRAIN')} ${made('TanH', 'TEST')}`
+    expect(() => readCaffe(source('net.prototxt', both))).toThrow(
+      'net.prototxt:1 layer TanH (TanH): y comes of ReLU in TRAIN and of TanH in TEST; a net here is one for both',
+    )
+    const within = `${input} layer { name: "y" type: "ReLU" bottom: "x" top: "y" } ${made('TanH', 'TRAIN', 'y')}`
+    expect(() => readCaffe(source('net.prototxt', within))).toThrow('y comes of TanH in TRAIN and of y in TEST')
+  })
+  test('a dropout of training, and layers of one phase, are taken', () => {
+    const taken = (text: string): string[] => readCaffe(source('net.prototxt', `${input} ${text}`)).layers.map(({ op }) => op)
+    expect(taken(`layer { name: "y" type: "ReLU" bottom: "x" top: "y" } ${made('Dropout', 'TRAIN', 'y')}`)).toEqual(['relu', 'dropout'])
+    expect(taken(made('TanH', 'TEST'))).toEqual(['tanh'])
+  })
+  test('a net of other stages has no outputs, and says so', () => {
+    expect(() => readCaffe(source('net.prototxt', `${input} layer { name: "y" type: "ReLU" bottom: "x" top: "y" include { stage: "a" } }`)))
+      .toThrow(/the net has no outputs\n.*its layers are for other phases, levels or stages/)
+  })
+})
+
 describe('what cannot be brought', () => {
   test('is told all at once, with places and ways out; --outputs cuts the net in front', () => {
     const text = `layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
