@@ -27,13 +27,15 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   // Where each channel is a task, its own; else all that the task has.
   const own = grid.includes(side.keptAxis)
   const group = side.groupAxis
-  fits(!group || !cut.has(group), `${name}: tasks cut ${group?.name}, statistics are of its channels`)
+  const groupBlock = group && cut.get(group)
   const c = axis('c', own ? 1 : channelBlocks ? channels / (channelBlocks.extent as number) : channels)
-  const inTaskChannel = around ?? c
+  // Groups of one channel are what its stage walks, so that four of them lie in lanes.
+  const inTaskChannel = around ?? (channels === 1 ? 0 : c)
   const inGroup: IndexLike = own ? side.keptAxis
     : channelBlocks ? plus(times(channelBlocks, c.extent as number), inTaskChannel) : index(inTaskChannel)
-  const g = group && (grid.includes(group) ? group : axis(group.name, group.extent))
-  const channel: IndexLike = g ? plus(times(g, channels), inGroup) : inGroup
+  const g = group && (grid.includes(group) ? group : axis(group.name, groupBlock?.size ?? group.extent))
+  const channel: IndexLike = g ? plus(times(groupBlock ? plus(times(groupBlock.outer, groupBlock.size), g) : g, channels), inGroup)
+    : inGroup
   const images = [...cut].find(([a]) => a.extent === 'n')?.[1]
   // One at a time, of a block of them too.
   const image: IndexLike = images ? plus(times(images.outer, images.size), images.inner) : grid.find((a) => a.extent === 'n')!
@@ -42,7 +44,11 @@ export function statisticsStage(side: SideReduction, { name, layers }: Equation,
   const area = axis('hw', height * width)
   const row0: IndexLike = rowBlocks ? times(rowBlocks, height) : 0
   const places = side.blocks.map(({ axis: a }) => (a.extent === 'n' ? image : rowBlocks && a === row ? rowBlocks : 0))
-  const inTask = [...(images ? [images.inner] : []), ...(g && g !== group ? [g] : []), ...(own || around !== undefined ? [] : [c])]
+  const inTask = [
+    ...(images ? [images.inner] : []),
+    ...(g && g !== group ? [g] : []),
+    ...(own || around !== undefined || (channels === 1 && g && g !== group) ? [] : [c]),
+  ]
   const loops = scalarLoops(inTask)
   const axes = [...grid, ...(around === undefined ? [] : axesOf(index(around))), ...inTask]
   if (side.kind === 'sums') {

@@ -42,6 +42,23 @@ test('small maps are masked: the masks of whole rows are known', () => {
   expect(slides(nest)).toBe(true)
 })
 
+test('a task has several channels of a small map, whose statistics lie in lanes; one of a larger map, or where nothing divides them', () => {
+  const tasksOf = (map: readonly [number, number], channels: number, name = /\+own$/): readonly unknown[] => {
+    const { nest } = kernel(net(map, `${channels}, 3, pad: 1, groups: ${channels}`, channels), name)
+    const statistics = nest.stages.at(-1) as Stage
+    return [nest.grid.map((a) => a.extent), statistics.loops.map(({ axis, vectorized }) => [axis.extent, vectorized === true])]
+  }
+  // Of at most 512 elements, and never all of them: 32 and 8 of 64.
+  expect(tasksOf([4, 4], 64)).toEqual([['n', 2], [[32, true]]])
+  expect(tasksOf([8, 8], 64)).toEqual([['n', 8], [[8, true]]])
+  expect(tasksOf([5, 6], 12)).toEqual([['n', 3], [[4, true]]])
+  expect(tasksOf([9, 8], 64)).toEqual([['n', 64], []])
+  expect(tasksOf([4, 4], 9)).toEqual([['n', 9], []])
+  // Sums of a gradient in lanes pay on smaller maps alone.
+  expect(tasksOf([6, 6], 64, /^own\.dx/)).toEqual([['n', 8], [[8, true]]])
+  expect(tasksOf([8, 8], 64, /^own\.dx/)).toEqual([['n', 64], []])
+})
+
 test('two phases of a stride of 2 are one stage, unless one has more columns', () => {
   const sumsOf = (columns: number): number[] =>
     kernel(net([16, columns], '8, 3, stride: 2, pad: 1, groups: 8'), /^own\.dx/).nest.stages
@@ -88,6 +105,10 @@ describe.each(
     [[16, 16], '24, 3, pad: 1, groups: 8'],
     [[16, 20], '8, 3, pad: 1, groups: 4'],
     [[8, 8], '8, [1, 3], pad: [0, 1], groups: 8'],
+    [[4, 4], '8, 3, pad: 1, groups: 8'],
+    [[8, 7], '8, 3, pad: 1, groups: 8'],
+    [[5, 5], '16, 3, pad: 1, groups: 8'],
+    [[8, 9], '8, 3, stride: 2, pad: 1, groups: 8'],
   ] as const,
 )('the gradients of maps of %j behind conv(%s)', (map, conv) => {
   test('are those of the reference, the same bits by any number of threads', async () => {
