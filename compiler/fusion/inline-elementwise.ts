@@ -103,9 +103,10 @@ function judge(equation: Equation, readers: readonly Equation[], isEnd: readonly
   const heavy = hasReduction(value)
   const refusal = heavy ? refuseEpilogue(equation, tensor, readers) : refusePrologue(equation, tensor, readers, context)
   if (refusal) return refusal
-  const joined = readers.map((reader) => inlineProducer(equation, reader))
-  const repeating = heavy ? undefined : readers.find((reader, i) => wantsStored(reader, joined[i]!, tensor, context))
+  const repeating = heavy ? undefined
+    : readers.find((reader) => wantsStored(reader, () => inlineProducer(equation, reader), tensor, context))
   if (repeating) return `${repeating.name} is faster where ${tensor.name} is stored`
+  const joined = readers.map((reader) => inlineProducer(equation, reader))
   const tooMany = joined.find((e) => bindingCount(e) > context.maxBindings)
   if (tooMany)
     return `${tooMany.name} would bind ${bindingCount(tooMany)} buffers, ${context.maxBindings} are granted everywhere`
@@ -161,7 +162,12 @@ function refusePrologue(
 }
 
 /** Whether a reader is a contraction that would compute a value many times where caches make it cheap to store it. */
-const wantsStored = (reader: Equation, joined: Equation, tensor: Tensor, { storesPrologues, packsPrologue }: FusionContext): boolean =>
+const wantsStored = (
+  reader: Equation,
+  joined: () => Equation,
+  tensor: Tensor,
+  { storesPrologues, packsPrologue }: FusionContext,
+): boolean =>
   storesPrologues === true && loadSites(reader, tensor).some((site) => site.contraction) && packsPrologue?.(joined, reader) !== true
 
 /** Whether each of some readers is none that another one of them will compute as it loads it: of y -> sigmoid -> mul(y, ...) the product alone. */

@@ -16,7 +16,7 @@ export interface FusionContext {
   /** Whether a contraction is faster where a pass stores what it would otherwise compute as it loads. Default false. */
   readonly storesPrologues?: boolean
   /** Whether a contraction (`plain`) packs what it loads in any case, so that a prologue joined to it is computed as an element is packed. Absent: none does. */
-  readonly packsPrologue?: (joined: Equation, plain: Equation) => boolean
+  readonly packsPrologue?: (joined: () => Equation, plain: Equation) => boolean
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */
   readonly statisticsBlock: (e: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: none can. */

@@ -37,7 +37,7 @@ export interface Target {
    */
   readonly storesPrologues?: boolean
   /** Whether a contraction (`plain`) is an exception: it packs what it loads in any case, and computes a prologue joined to it on the way. Absent: none is. */
-  readonly packsPrologue?: (joined: Equation, plain: Equation) => boolean
+  readonly packsPrologue?: (joined: () => Equation, plain: Equation) => boolean
   /** Whether a task for each of a few threads keeps it busy; else it wants thousands of points at the same time. Default false. */
   readonly inTasks?: boolean
   /** The block of points of which one part of a kernel's work can take statistics; or why it takes none. */

@@ -158,19 +158,21 @@ export class CpuScheduler {
    * algorithm, or none that packs as much, leaves room for it. A pass more costs less than a convolution point by point.
    */
   rejectJoined(joined: Equation, plain: Equation): string | undefined {
-    const [now, before] = [this.scheduleOf(joined), this.scheduleOf(plain)]
-    const isWorse = now.algorithm !== before.algorithm ? before.algorithm !== 'pointwise' && now.algorithm !== 'winograd'
-      : packedFactors(now) < packedFactors(before)
+    const before = this.scheduleOf(plain)
+    if (before.algorithm === 'pointwise') return undefined
+    const now = this.scheduleOf(joined)
+    const isWorse = now.algorithm !== before.algorithm ? now.algorithm !== 'winograd' : packedFactors(now) < packedFactors(before)
     return isWorse ? `${plain.name} is faster by itself: with what would be joined to it, ${lost(before, now)}` : undefined
   }
 
   /**
    * Whether an equation (`plain`) packs both factors whatever they are, so that a prologue (`joined`) is computed as they are packed: Winograd's algorithm
-   * does, by the same schedule. What a pass would have stored is then neither written nor read.
+   * does, by the same schedule. What a pass would have stored is then neither written nor read. For most no schedule of what is joined is looked for.
    */
-  packsPrologue(joined: Equation, plain: Equation): boolean {
-    const [now, before] = [this.scheduleOf(joined), this.scheduleOf(plain)]
-    return (before.algorithm === 'winograd' || before.algorithm === 'winograd-gradient') && JSON.stringify(now) === JSON.stringify(before)
+  packsPrologue(joined: () => Equation, plain: Equation): boolean {
+    const before = this.scheduleOf(plain)
+    return (before.algorithm === 'winograd' || before.algorithm === 'winograd-gradient') &&
+      JSON.stringify(this.scheduleOf(joined())) === JSON.stringify(before)
   }
 
   /** Why the tasks of an equation cannot compute what is fused into it first; undefined where they can. */

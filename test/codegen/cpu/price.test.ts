@@ -72,7 +72,7 @@ describe('a prologue is packed', () => {
       const seen = guard([within(row, 16), within(column, 16)], of(load(source, n!, c, row, column)))
       return sum([c, kh, kw], mul(seen, load(tensor('weight', [16, 16, size, size]), o!, c, kh, kw)))
     })
-  const isPacked = (size: number) => scheduler.packsPrologue(convolution(size, (e) => max(e, 0)), convolution(size, (e) => e))
+  const isPacked = (size: number) => scheduler.packsPrologue(() => convolution(size, (e) => max(e, 0)), convolution(size, (e) => e))
 
   test('by Winograd, which packs its tiles in any case; not by register tiles that read a map as it lies', () => {
     expect([isPacked(3), isPacked(1)]).toEqual([true, false])

@@ -1,5 +1,6 @@
 import { freeAxes } from '../../../ir/analysis.ts'
 import type { Axis } from '../../../ir/affine.ts'
+import { onceByNode } from '../../../ir/once-by-node.ts'
 import { packFactor } from '../packing.ts'
 import { type FactorName, otherFactor } from '../schedule.ts'
 import type { Equation } from '../../../ir/equation.ts'
@@ -44,8 +45,11 @@ export function convolutionAxes(e: Equation, body: Product, input: FactorName): 
   return { leading, out: outs[0]!, row, column }
 }
 
-/** Undefined where a contraction is no such convolution. */
-export function matchConvolution({ equation: e, main }: Contraction): Convolution | undefined {
+/** Undefined where a contraction is no such convolution. Several rules ask. */
+export const matchConvolution = (c: Contraction): Convolution | undefined => matched(c) ?? undefined
+const matched = onceByNode((c: Contraction) => match(c) ?? null)
+
+function match({ equation: e, main }: Contraction): Convolution | undefined {
   const filterAxes = main.axes.filter((a) => TILE_SIZES[a.extent as number])
   if (filterAxes.length < 2) return undefined
   for (const input of ['a', 'b'] as const) {

@@ -13,10 +13,14 @@ import { type Convolution, matchConvolution } from './convolution.ts'
 import { findConvolution, paysInPhases } from './strided.ts'
 import { type ForwardPlan, planForward } from './forward-plan.ts'
 import { multiply } from './forward-products.ts'
+import { lastTried } from './last-tried.ts'
 import { packInput, transformBack, transformFilter, transformInput } from './forward-stages.ts'
 import { backwards, chooseTiling, coverMap, endsInZeros, showElements, TILE_SIZES, type Tiling } from './transforms.ts'
 
 const MODEL = CPU.winograd
+
+/** The schedule says the tiles, too. */
+const planOnce = lastTried<ForwardPlan | undefined>()
 
 /** Chooses a schedule; undefined where an equation is no convolution that Winograd's algorithm computes, or too small for it to pay. */
 export function chooseWinograd(given: Contraction): WinogradSchedule | undefined {
@@ -61,7 +65,7 @@ export function chooseWinograd(given: Contraction): WinogradSchedule | undefined
     keepsFilter: !prepacked && leading.length === 1 && (block !== undefined || perOutput * outputs <= MODEL.mostKept),
   }
   if (shape.strided && !prepacked && (!schedule.keepsFilter || block !== undefined || !paysInPhases(shape, tiling))) return undefined
-  return hasStatisticsBlocks(e, blocks) && planForward(c, shape, tiling, schedule) ? schedule : undefined
+  return hasStatisticsBlocks(e, blocks) && planOnce(c, schedule, () => planForward(c, shape, tiling, schedule)) ? schedule : undefined
 }
 
 /**
@@ -118,7 +122,8 @@ function blocksOfImages(c: Contraction, shape: Convolution, tiling: Tiling, pane
     channelBlock,
     keepsFilter: false,
   }
-  return hasStatisticsBlocks(c.equation, new Map()) && planForward(c, shape, tiling, schedule) ? schedule : undefined
+  return hasStatisticsBlocks(c.equation, new Map()) && planOnce(c, schedule, () => planForward(c, shape, tiling, schedule)) ? schedule
+    : undefined
 }
 
 /** m of the tiles for which a filter was prepared. */
@@ -219,7 +224,7 @@ export function winogradNest(given: Contraction, schedule: WinogradSchedule): Lo
     'blocks of images have whole maps, one filter at a time',
   )
   fits(images * taskElements(shape, tiling, rows ?? row.extent as number) <= MODEL.mostTask, 'a task has too many tiles')
-  const plan = planForward(c, shape, tiling, schedule)
+  const plan = planOnce(c, schedule, () => planForward(c, shape, tiling, schedule))
   fits(plan, 'the input cannot be packed, or channels are not divided by their block')
   return nestOf(plan, c.equation)
 }

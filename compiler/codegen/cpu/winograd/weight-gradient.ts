@@ -7,8 +7,9 @@ import { interiorOf } from '../pack-interior.ts'
 import { AxisNames, fits, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { type ChannelBlocks, chooseBlocks, inBlocks } from './channel-blocks.ts'
-import { cutGradient, gradientTiling, matchWeightGradient, planGradient, type WeightGradient } from './gradient-plan.ts'
+import { cutGradient, type GradientPlan, gradientTiling, matchWeightGradient, planGradient, type WeightGradient } from './gradient-plan.ts'
 import { clear, multiply, multiplyImages, packStage, transformBack, transformGradient, transformInput } from './gradient-stages.ts'
+import { lastTried } from './last-tried.ts'
 import { showElements, TILE_SIZES, type Tiling } from './transforms.ts'
 
 /*
@@ -21,6 +22,18 @@ import { showElements, TILE_SIZES, type Tiling } from './transforms.ts'
  */
 
 const MODEL = CPU.winograd
+
+/** An equation cut into blocks of channels by a schedule, and its plan where there is one. */
+interface CutPlan extends ReturnType<typeof cutGradient> {
+  readonly plan: GradientPlan | undefined
+}
+const planOnce = lastTried<CutPlan>()
+
+function planCut(c: Contraction, shape: WeightGradient, tiling: Tiling, schedule: WinogradGradientSchedule): CutPlan {
+  const cut = cutGradient(c, shape, schedule)
+  const overInputs = schedule.vectorAxis === new AxisNames(c.equation).of(shape.channel)
+  return { ...cut, plan: planGradient(cut.contraction, cut.inTask, tiling, schedule, overInputs) }
+}
 
 /**
  * The schedule of maps of a few tiles: those of a block of images are transformed, then multiplied together. Image by image all sums would be read and
@@ -53,8 +66,7 @@ export function chooseGradientOfImages(c: Contraction): WinogradGradientSchedule
     vectorAxis: names.of(shape.channel),
     batchBlock: images,
   }
-  const { contraction, inTask } = cutGradient(c, shape, schedule)
-  return planGradient(contraction, inTask, tiling, schedule, true) ? schedule : undefined
+  return planOnce(c, schedule, () => planCut(c, shape, tiling, schedule)).plan ? schedule : undefined
 }
 
 /** Chooses a schedule; undefined where an equation is no such gradient, or too small for it to pay. */
@@ -85,8 +97,7 @@ export function chooseWeightGradient(c: Contraction): WinogradGradientSchedule |
     rows,
     vectorAxis: names.of(overInputs ? shape.channel : shape.out),
   }
-  const { contraction, inTask } = cutGradient(c, shape, schedule)
-  return planGradient(contraction, inTask, tiling, schedule, overInputs) ? schedule : undefined
+  return planOnce(c, schedule, () => planCut(c, shape, tiling, schedule)).plan ? schedule : undefined
 }
 
 const tilingsOf = (shape: WeightGradient): Tiling[] =>
@@ -128,13 +139,12 @@ export function weightGradientNest(c: Contraction, schedule: WinogradGradientSch
   const cut = [out, channel].filter((a) => schedule.taskBlock?.[names.of(a)] !== undefined)
   fits(schedule.tasks.join() === [...leading, ...cut].map((a) => names.of(a)).join(), 'tasks are groups, and blocks of channels')
   fits([channel, out].some((a) => names.of(a) === vectorAxis), `${vectorAxis} cannot be in lanes`)
-  const { contraction, inTask } = cutGradient(c, shape, schedule)
   const { batchBlock } = schedule
   fits(
     batchBlock === undefined || (batchBlock % IN_A_ROW === 0 && rows === height && shape.image.extent === 'n'),
     `blocks of images have whole maps, and rows of ${IN_A_ROW}`,
   )
-  const plan = planGradient(contraction, inTask, tiling, schedule, vectorAxis === names.of(channel))
+  const { contraction, inTask, plan } = planOnce(c, schedule, () => planCut(c, shape, tiling, schedule))
   fits(plan, 'channels do not fill vectors, or a factor cannot be packed')
   const { packedInput, packedGradient, tensors, filterSize, tiles, inputs, outputs, images } = plan
   const zeroed = [packedInput, packedGradient].filter((packed) => interiorOf(packed.equation, plan.fixed)).map(({ into }) => into)
