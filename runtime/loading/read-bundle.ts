@@ -39,7 +39,7 @@ export class StoredBundle {
       read,
       MANIFEST_FILE,
       undefined,
-      '; a bundle is a folder with bundle.json, as fusenet compile writes it',
+      '; a bundle is a folder with bundle.json: fusenet compile makes it of a .net file',
     )
     const json = jsonOf(bytes, MANIFEST_FILE, found)
     const problems = storedProblemsOf(json, found.from)
