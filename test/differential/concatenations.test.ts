@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { interpreter } from '../../compiler/index.ts'
-import { type Device, open, type Outputs, wasm } from '../../runtime/index.ts'
+import { type Device, open, wasm } from '../../runtime/index.ts'
 import { compiled } from '../support/compiled.ts'
 import { labels, normals } from '../support/random-net.ts'
 import { targetsOf } from '../support/targets.ts'
@@ -50,7 +50,7 @@ train { solver sgd(lr: 0.05, momentum: 0.9) }
 `
   const inputs = { x: normals(BATCH * 189, 1), label: labels(BATCH, 3, 2) }
   const programs = ['gradients', 'infer', 'train']
-  const results = async (style: 'merged' | 'split', device: Device): Promise<Outputs> => {
+  const results = async (style: 'merged' | 'split', device: Device): Promise<Readonly<Record<string, ArrayLike<number>>>> => {
     const net = await open(compiled(text, { style, targets: targetsOf(device), programs }), { device, batch: BATCH, seed: 3, programs })
     const { grads } = await net.step(inputs, { update: false })
     const { y } = await net.run({ x: inputs.x })
@@ -61,7 +61,7 @@ train { solver sgd(lr: 0.05, momentum: 0.9) }
   }
   const [exact, ...cpus] = [interpreter(), await wasm({ threads: 1 }), await wasm({ threads: 2 })]
   const right = await results('split', exact)
-  const largest = Math.max(...Object.values(right).flatMap((values) => Array.from(values, Math.abs)))
+  const largest = Math.max(...Object.values(right).flatMap((values) => Array.from(values, (v) => Math.abs(v))))
   for (const [device, allowed] of [[exact, 1e-10], [cpus[0]!, 1e-4], [cpus[1]!, 1e-4]] as const) {
     const got = await results('merged', device)
     for (const [name, values] of Object.entries(right)) {
