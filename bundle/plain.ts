@@ -14,6 +14,7 @@ export const say = (value: unknown): string => {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'string') return plain(JSON.stringify(value.slice(0, 100)), 40)
   if (typeof (value as Promise<unknown> | null | undefined)?.then === 'function') return 'a promise that was not awaited'
+  if (typeof value === 'bigint') return `${value}n`
   return typeof value === 'object' && value !== null ? 'an object' : plain(String(value), 40)
 }
 

@@ -1,4 +1,5 @@
 import type { Bundle, TensorData } from '../bundle/format.ts'
+import { countOf } from '../bundle/plain.ts'
 import { type Screen, showNumber, showPercent } from './screen.ts'
 
 /** The prediction of an output for one sample: a class and its score. */
@@ -21,8 +22,9 @@ function isOfNoClasses(bundle: Bundle, output: string): boolean {
   return outputs.some(({ role }) => role === 'loss') && outputs.every(({ name, scores }) => name !== output || scores === undefined)
 }
 
-/** The best choices of a row, best first. */
+/** The best choices of a row, best first; none where a score is no number, as an evaluation counts. */
 export function bestOf(row: ArrayLike<number>, names: readonly string[] | undefined, most: number): Choice[] {
+  if (Array.from(row).some((score) => Number.isNaN(score))) return []
   return Array.from(row, (score, label) => ({ label, ...(names?.[label] !== undefined && { name: names[label] }), score }))
     .sort((a, b) => b.score - a.score || a.label - b.label).slice(0, most)
 }
@@ -45,22 +47,26 @@ export function showPredictions(
       const rows = Math.min(shape[0]!, MOST_ROWS)
       const width = shape[1]!
       const all = Array.from({ length: rows }, (_, row) => Array.from({ length: width }, (_, i) => values[row * width + i]!))
-      const probable = all.every(isDistribution)
+      const scored = all.filter((row) => !row.some((score) => Number.isNaN(score)))
+      const probable = scored.every(isDistribution)
       const show = (score: number): string => (probable ? showPercent(score) : showNumber(score))
       const called = (choice: Choice): string => choice.name ?? String(choice.label)
       screen.table(
         [files ? 'file' : 'sample', 'class', probable ? 'probability' : 'score', 'then'],
         all.map((row, i) => {
           const [first, ...rest] = bestOf(row, classNames, 1 + MOST_BESIDE)
+          if (!first) return [files?.[i] ?? i, '-', 'NaN', '']
           return [
             files?.[i] ?? i,
-            called(first!),
-            show(first!.score),
+            called(first),
+            show(first.score),
             rest.map((choice) => `${called(choice)} ${show(choice.score)}`).join('  '),
           ]
         }),
         [2],
       )
+      if (scored.length < rows)
+        screen.print(`${countOf(rows - scored.length, 'sample')} of ${rows}: scores that are not numbers, so no class`)
       if (shape[0]! > rows) screen.print(`... ${shape[0]! - rows} more; -o results.csv writes all`)
     } else showNumbers(shape, values, files, !isOfNoClasses(bundle, name), screen)
   }
@@ -81,11 +87,12 @@ function showNumbers(
   const width = shape.length === 2 ? shape[1]! : all.length
   const rows = shape.length === 2 ? Math.min(shape[0]!, files ? MOST_ROWS : 20) : 1
   for (let row = 0; row < rows; row++) {
-    const from = files?.[row] ?? (ranked ? undefined : row)
+    const from = files?.[row] ?? (ranked && width === 1 ? undefined : row)
     const line = all.slice(row * width, (row + 1) * width)
+    const best = ranked && shape.length === 2 && width > 1 ? bestOf(line, undefined, 5) : []
     screen.print(
-      ranked && shape.length === 2 && width > 1
-        ? `  ${row}: ${bestOf(line, undefined, 5).map(({ label, score }) => `${label} (${showNumber(score)})`).join('  ')}`
+      best.length > 0
+        ? `  ${row}: ${best.map(({ label, score }) => `${label} (${showNumber(score)})`).join('  ')}`
         : `  ${from === undefined || shape.length !== 2 && !files ? '' : `${from}: `}${line.slice(0, 10).map(showNumber).join(' ')}${
           line.length > 10 ? ' ...' : ''
         }`,

@@ -16,7 +16,7 @@ const BAR_EVERY_MS = 100
 const BAR_WIDTH = 30
 
 /** A bar on a terminal, a line now and then elsewhere, nothing with `--json`. All on standard error. */
-export function progress(screen: Screen, title: string, total: number, unit = 'images'): Progress {
+export function progress(screen: Screen, title: string, total: number, unit = 'samples'): Progress {
   const startedAt = performance.now()
   const rate = (samples: number): number => samples / Math.max(1e-3, (performance.now() - startedAt) / 1000)
   // Unknown before the first is done: 0 / 0.

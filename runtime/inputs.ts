@@ -73,12 +73,15 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
   ) {
     borrowed = input.type === 'f32'
     data = borrowed ? values as Numbers : Int32Array.from(values as Int32Array)
-  } else return `holds ${input.type === 'i32' ? 'integers: give an Int32Array' : 'float32: give a Float32Array'}, not ${kindOf(values)}${
+  } else {
+    const kind = input.type === 'i32' ? 'Int32Array' : 'Float32Array'
+    return `holds ${input.type === 'i32' ? 'integers: give an' : 'float32: give a'} ${kind}, not ${kindOf(values)}${
       typeof values === 'string' ? byNumber(input) : ''
-    }${
+    }${typeof (values as ArrayLike<unknown> | undefined)?.[0] === 'bigint' ? `: ${kind}.from(values, Number)` : ''}${
       input.type === 'f32' && showsPixels(values)
         ? `; pixels become numbers by fromPixels(source, { shape: ${showShape(input.shape.slice(1))} })` : ''
     }`
+  }
   const problem = lengthProblem(input, data, batch) ?? labelProblem(input, data)
   if (problem) return problem
   return { data: input.type === 'i32' && !(data instanceof Int32Array) ? Int32Array.from(data) : data, borrowed }

@@ -18,7 +18,9 @@ export function flatten(given: readonly unknown[]): { readonly shape: readonly n
     const length = shape[level]
     if (length === undefined) {
       if (typeof part !== 'number' || Number.isNaN(part))
-        return `holds ${part === undefined ? 'nothing' : say(part)} at ${where}, where a number is wanted`
+        return `holds ${part === undefined ? 'nothing' : say(part)} at ${where}, where a number is wanted${
+          typeof part === 'bigint' ? ': Number(value)' : ''
+        }`
       data[at++] = part
       return undefined
     }

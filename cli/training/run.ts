@@ -243,7 +243,7 @@ async function update(
   const steps = net.steps - startedWith
   if (!screen.json)
     screen.note(
-      `${countOf(steps, 'step')} in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} images/s`,
+      `${countOf(steps, 'step')} in ${showDuration(seconds())}, ${Math.round((steps * perStep) / Math.max(seconds(), 1e-3))} samples/s`,
     )
   return { loss, seconds: seconds() }
 }

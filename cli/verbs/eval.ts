@@ -83,7 +83,7 @@ export const evaluate: Verb = {
         screen.print(
           `${data.name}${part ? `, ${part}` : ''}: ${countOf(result.count, 'sample')} on ${device.name}, ${
             Math.round(result.count / Math.max(seconds, 1e-3))
-          } images/s`,
+          } samples/s`,
         )
         screen.table(['name', 'value'], Object.entries(result.metrics).map(([name, value]) => [name, showMetric(name, value)]), [1])
         for (const found of result.perClass ?? []) showClasses(found, screen)

@@ -115,7 +115,7 @@ export const run: Verb = {
               { name, names, width, data },
             ) => [
               name,
-              Array.from({ length: given.samples }, (_, row) => bestOf(data.subarray(row * width, (row + 1) * width), names, 1)[0]),
+              Array.from({ length: given.samples }, (_, row) => bestOf(data.subarray(row * width, (row + 1) * width), names, 1)[0] ?? null),
             ]),
           ),
         }),

@@ -9,7 +9,7 @@ import { traitsOf } from '../ops/traits.ts'
 import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/clip`, `train/rate`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/clip`, `train/rate`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -22,6 +22,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
       node,
     ) => [
       ...appliedTwice(node, makerOf, operators),
+      ...boundedScores(node, makerOf, operators),
       ...moreScores(program, node, operators),
       ...largeEps(node, operators),
       ...divisionByZero(node),
@@ -49,6 +50,36 @@ function appliedTwice(
     message: `${node.op} takes scores and computes ${applies} of them itself, and ${before.name} is a ${applies} already`,
     labels: [{ span: node.span, text: `a second ${applies} here` }, { span: before.span, text: 'the first one' }],
     hint: `give ${node.op} what goes into ${before.name}; an output of the ${applies} may stay beside it`,
+  }]
+}
+
+/** The widest range of scores, of which softmax_loss cannot be sure: of ten classes none gets more than 0.45. */
+const NARROW = 2
+
+/**
+ * Scores out of a function with bounds, by which a loss never gets small: on one side of 0, or too close to each other. What is cut off at 0 for
+ * softmax_loss has no gradient there, so that the score of a right class never rises.
+ */
+function boundedScores(
+  node: Node,
+  makerOf: (value: Value) => Node | undefined,
+  operators: ReadonlyMap<string, Operator>,
+): Diagnostic[] {
+  const { wantsScores, applies } = traitsOf(operators, node)
+  const before = node.inputs[0] && makerOf(node.inputs[0])
+  if (!wantsScores || !before || before.op === applies) return []
+  const { bounds, rectifier } = traitsOf(operators, before)
+  const [least, most] = bounds?.(before.attributes) ?? [-Infinity, Infinity]
+  const oneSided = least >= 0 || most <= 0
+  if (wantsScores === 'sides' ? !oneSided : !(most - least <= NARROW || (rectifier && least === 0))) return []
+  return [{
+    severity: 'warning',
+    code: 'loss/bounded-scores',
+    message: `${node.op} takes scores of any size, and ${before.op} gives none below ${least}${
+      most === Infinity ? '' : ` or above ${most}`
+    }`,
+    labels: [{ span: node.span, text: 'here' }, { span: before.span, text: 'scores are bounded here' }],
+    hint: `give ${node.op} what goes into ${before.name}; -> mul(1) between them says that it is meant`,
   }]
 }
 

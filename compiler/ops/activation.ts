@@ -66,6 +66,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     name: 'relu',
     doc: 'max(x, 0)',
     rectifier: true,
+    bounds: () => [0, Infinity],
     value: (x) => max(x, 0),
     from: () => 'y',
     // What is not positive is 0 or NaN.
@@ -94,6 +95,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
   {
     name: 'sigmoid',
     doc: '1 / (1 + exp(-x))',
+    bounds: () => [0, 1],
     value: sigmoidOf,
     from: () => 'y',
     gradient: (dy, y) => mul(dy, mul(y, sub(1, y))),
@@ -101,6 +103,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
   {
     name: 'tanh',
     doc: 'the hyperbolic tangent',
+    bounds: () => [-1, 1],
     value: tanh,
     from: () => 'y',
     gradient: (dy, y) => mul(dy, sub(1, mul(y, y))),
@@ -109,6 +112,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     name: 'softplus',
     doc: "log(1 + exp(x)), Caffe's BNLL",
     rectifier: true,
+    bounds: () => [0, Infinity],
     value: (x) => {
       // log(1 + e) of e <= 1: where 1 + e is not exact, e / ((1 + e) - 1) makes good what was lost (Kahan).
       const e = exp(neg(abs(x)))
@@ -183,6 +187,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
   {
     name: 'softsign',
     doc: 'x / (1 + |x|)',
+    bounds: () => [-1, 1],
     value: (x) => div(x, add(1, abs(x))),
     from: () => 'x',
     // 1 / (1 + |x|)^2, in two steps, neither of which overflows.
@@ -191,6 +196,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
   {
     name: 'erf',
     doc: 'the error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x',
+    bounds: () => [-1, 1],
     value: erf,
     from: () => 'x',
     gradient: (dy, x) => mul(dy, mul(2 / Math.sqrt(Math.PI), exp(neg(mul(x, x))))),
@@ -211,6 +217,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
       { name: 'alpha', type: { kind: 'number' }, default: SIXTH, named: true, doc: 'the slope in the middle; 1/6' },
       { name: 'beta', type: { kind: 'number' }, default: 0.5, named: true, doc: 'the value at 0' },
     ],
+    bounds: () => [0, 1],
     value: (x, a) => max(0, min(1, add(hardSlope(x, a), numberOf(a, 'beta', 0.5)))),
     from: () => 'y',
     gradient: (dy, y, a) => select('lt', 0, y, select('lt', y, 1, hardSlope(dy, a), 0), y),
@@ -231,6 +238,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
       { name: 'lo', type: { kind: 'number' }, doc: 'the smallest value' },
       { name: 'hi', type: { kind: 'number' }, doc: 'the largest value' },
     ],
+    bounds: (a) => [numberOf(a, 'lo', 0), numberOf(a, 'hi', 6)],
     value: (x, a) => max(numberOf(a, 'lo', 0), min(numberOf(a, 'hi', 6), x)),
     // At a bound the output does not tell whether the input was cut off.
     from: () => 'x',

@@ -6,6 +6,7 @@ import { labelProblems } from './diagnostics.ts'
 import { firstInputGradient } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { pointwise } from './elementwise.ts'
+import type { OperatorTraits } from './traits.ts'
 
 /** A function of each value by itself. */
 export interface ElementwiseFunction {
@@ -13,6 +14,7 @@ export interface ElementwiseFunction {
   readonly doc: string
   readonly parameters?: readonly Parameter[]
   readonly rectifier?: boolean
+  readonly bounds?: OperatorTraits['bounds']
   /** Arguments that cannot be. */
   readonly problems?: (q: ShapeQuestion) => readonly Diagnostic[]
   readonly value: (x: Expression, a: Attributes) => Expression
@@ -33,7 +35,7 @@ export function elementwiseOperators(fn: ElementwiseFunction): readonly Operator
         const problems = [...labelProblems(q), ...(fn.problems?.(q) ?? [])]
         return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
       },
-      ...(fn.rectifier && { traits: { rectifier: true } }),
+      traits: { ...(fn.rectifier && { rectifier: true }), ...(fn.bounds && { bounds: fn.bounds }) },
       equations: (node) => [pointwise(node, (at) => fn.value(load(node.inputs[0]!, ...at), node.attributes))],
       gradient: (node, dy, build) => {
         const kept = fn.from(node.attributes) === 'y' ? node.outputs[0]! : node.inputs[0]!

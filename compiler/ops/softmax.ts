@@ -113,7 +113,7 @@ const largestAndSum = (x: Value): Reductions => [
 const softmax: Operator = {
   name: 'softmax',
   signature: { name: 'softmax', parameters, doc: 'probabilities over the channel axis, or over others' },
-  traits: { keepsClasses: true },
+  traits: { keepsClasses: true, bounds: () => [0, 1] },
   shape,
   equations: (node) => {
     const x = node.inputs[0]!

@@ -60,6 +60,10 @@ export interface OperatorTraits {
   readonly comparesLabels?: boolean
   /** The operator that this one applies to its first input itself, so that one in front of it would be a second: `softmax` of `softmax_loss`. */
   readonly applies?: string
+  /** A loss whose scores are to lie on both sides of 0 (`sides`), or as far apart as they are sure (`apart`). */
+  readonly wantsScores?: 'sides' | 'apart'
+  /** The least and the most that the output can be, where its function has bounds. */
+  readonly bounds?: (attributes: Attributes) => readonly [least: number, most: number]
   /** The output's channels are the classes that the first input's channels score: `softmax`. */
   readonly keepsClasses?: boolean
 }

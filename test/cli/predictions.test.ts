@@ -103,6 +103,17 @@ describe('run', () => {
     expect(json(await run('--input', at('x.npy'), '--json')).best.prob.map((best: any) => best.name)).toEqual(['red', 'blue'])
   })
 
+  test('scores that are not numbers name no class', async () => {
+    const data = Float32Array.from({ length: 24 }, (_, i) => (i < 12 ? NaN : Number(i >= 20)))
+    await writeFile(at('nan.npy'), encodeNpy({ shape: [2, 3, 2, 2], type: 'f32', data }))
+    const { code, out, err } = await run(at('nan.npy'))
+    expect(code, err).toBe(0)
+    const rows = out.trimEnd().split('\n').slice(2)
+    expect(rows.slice(0, 2).map((row) => row.trim().split(/ {2,}/).slice(0, 3))).toEqual([['0', '-', 'NaN'], ['1', 'blue', '100.00 %']])
+    expect(rows[2]).toBe('1 sample of 2: scores that are not numbers, so no class')
+    expect(json(await run(at('nan.npy'), '--json')).best.prob).toEqual([null, expect.objectContaining({ label: 2, name: 'blue' })])
+  })
+
   test('bytes where pictures are 0..1 are told', async () => {
     await writeFile(
       at('bytes.npy'),

@@ -26,7 +26,7 @@ test('on a terminal a bar with loss, rate and ETA, gone at the end', () => {
   bar.line('step 5: test accuracy 99 %')
   bar.stop()
   bar.stop()
-  expect(said()).toMatch(/train .*5\/10 loss 0\.25 .*\d+ images\/s {2}ETA \d+:\d\d/)
+  expect(said()).toMatch(/train .*5\/10 loss 0\.25 .*\d+ samples\/s {2}ETA \d+:\d\d/)
   expect(said()).toContain('\r\u001b[Kstep 5: test accuracy 99 %\n')
   expect(said()).toMatch(/\r\u001b\[K$/)
 })

@@ -37,6 +37,45 @@ describe('a loss of what it computes itself', () => {
   })
 })
 
+describe('scores out of a function with bounds', () => {
+  const of = (before: string, loss: string): string[] =>
+    told(net(`s = x -> fc(3) -> ${before}\nloss = ${loss}(s, t)`, /sigmoid|squared/.test(loss) ? 'f32[3]' : 'class[3]'))
+  test.each([
+    ['relu as r', 'softmax_loss', 'below 0;'],
+    ['relu -> reshape(3)', 'softmax_loss', 'below 0;'],
+    ['clip(0, 6)', 'softmax_loss', 'below 0 or above 6;'],
+    ['sigmoid', 'softmax_loss', 'below 0 or above 1;'],
+    ['tanh', 'softmax_loss', 'below -1 or above 1;'],
+    ['relu', 'sigmoid_loss', 'below 0;'],
+    ['softmax', 'sigmoid_loss', 'below 0 or above 1;'],
+    ['relu', 'hinge_loss', 'below 0;'],
+    ['softmax', 'hinge_loss', 'below 0 or above 1;'],
+    ['sigmoid', 'hinge_loss', 'below 0 or above 1;'],
+    ['clip(-9, 0)', 'hinge_loss', 'below -9 or above 0;'],
+  ])('%s in front of %s is warned of', (before, loss, bounds) => {
+    const op = /^\w+/.exec(before)![0]
+    expect(of(before, loss)).toEqual([
+      expect.stringContaining(
+        `warning loss/bounded-scores ${loss} takes scores of any size, and ${op} gives none ${bounds} give ${loss} what`,
+      ),
+    ])
+  })
+  test.each([
+    ['relu -> mul(1)', 'softmax_loss'],
+    ['tanh -> mul(10)', 'softmax_loss'],
+    ['clip(-30, 30)', 'softmax_loss'],
+    ['elu', 'softmax_loss'],
+    ['leaky_relu', 'softmax_loss'],
+    ['tanh', 'hinge_loss'],
+    ['tanh', 'sigmoid_loss'],
+    ['clip(-6, 6)', 'sigmoid_loss'],
+    ['relu -> fc(3)', 'softmax_loss'],
+    ['relu', 'squared_loss'],
+  ])('%s in front of %s is not', (before, loss) => {
+    expect(of(before, loss)).toEqual([])
+  })
+})
+
 test('more scores than classes are warned of, fewer refused', () => {
   const of = (scores: number): string[] => told(net(`s = x -> fc(${scores})\nloss = softmax_loss(s, t)\nmetric accuracy = accuracy(s, t)`))
   expect(of(4)).toEqual([

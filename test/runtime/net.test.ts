@@ -85,6 +85,14 @@ describe('what is handed in is checked first', () => {
     ['a label below', { x, label: [0, -2, 1, 0] }, /label -2 at 1/],
     ['a label that is 1 in 32 bits', { x, label: [0, 4294967297, 2, 0] }, /label 4294967297 at 1 is not in 0\.\.2/],
     ['a label that is no number', { x, label: [0, NaN, 1, 0] }, /label holds NaN at 1, where a number is wanted/],
+    ['bigints', { x, label: [0n, 1n, 2n, 0n] }, /label holds 0n at 0, where a number is wanted: Number\(value\)/],
+    ['bigints for numbers', { x: [0, 5n], label }, /x holds 5n at 1, where a number is wanted/],
+    [
+      'an array of bigints',
+      { x, label: new BigInt64Array(4) },
+      /give an Int32Array, not BigInt64Array: Int32Array\.from\(values, Number\)/,
+    ],
+    ['another one', { x: new BigUint64Array(12), label }, /give a Float32Array, not BigUint64Array: Float32Array\.from\(values, Number\)/],
     ['a hole', { x: [1, , 3, ...new Array<number>(9).fill(1)], label }, /x holds nothing at 1, where a number is wanted/],
     ['a number that is none', { x: [...x].fill(NaN, 5, 6), label }, /x holds NaN at 5/],
     [

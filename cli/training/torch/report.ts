@@ -124,7 +124,7 @@ export class Report {
     const seconds = (performance.now() - this.#began.at) / 1000
     if (!this.#screen.json && steps > 0)
       this.#screen.note(
-        `${countOf(steps, 'step')} in ${showDuration(seconds)}, ${Math.round((steps * this.#perStep) / Math.max(seconds, 1e-3))} images/s`,
+        `${countOf(steps, 'step')} in ${showDuration(seconds)}, ${Math.round((steps * this.#perStep) / Math.max(seconds, 1e-3))} samples/s`,
       )
   }
 
