@@ -2,7 +2,7 @@ import { type Axis, type Index, isAxis } from './affine.ts'
 import type { Equation } from './equation.ts'
 import type { Tensor } from './tensor.ts'
 
-/** The slice of another map that an equation copies a whole map into, and does nothing else: its channels from one on. */
+/** The slice of another map that an equation copies a whole map into, and does nothing else: whole channels, from one on. */
 export function copiedSlice(
   { axes, stores: [copy, ...others], sides }: Equation,
 ): { readonly source: Tensor; readonly target: Tensor; readonly from: number } | undefined {
@@ -10,7 +10,10 @@ export function copiedSlice(
   const { tensor: source, at } = copy.value
   const isWhole = source.shape.length === axes.length && at.every((index, d) => isAxis(index, axes[d]!)) &&
     axes.every((a, d) => a.extent === source.shape[d])
-  const from = isWhole ? firstChannel(copy.at, axes) : undefined
+  // Statistics, and loops that run through a map, take whole maps: what is a part of a larger map along another dimension stays by itself.
+  const fits = isWhole && copy.tensor.shape.length === axes.length &&
+    copy.tensor.shape.every((extent, d) => d === 1 || extent === source.shape[d])
+  const from = fits ? firstChannel(copy.at, axes) : undefined
   return from === undefined ? undefined : { source, target: copy.tensor, from }
 }
 

@@ -132,36 +132,35 @@ export class RecomputationModel {
    */
   private walk(dropped: Uint8Array, visit: { use(value: number): void; launch(kernel: number, again: boolean): void }): boolean {
     const count = this.values.length
-    const made = new Uint8Array(count)
+    // How many of its kernels ran again, by value. A kernel reads what those before it made: others may read it to fill the rest.
+    const ran = new Uint32Array(count)
     let possible = true
+    const lacks = (v: number, before: number): boolean => dropped[v] === 1 && this.makers[v]![ran[v]!]! < before
     const again = (value: number, at: number): void => {
-      // Values that are being made, each with how many of its kernels ran and how many of what the next one reads is there.
-      const open = [{ v: value, ran: 0, there: 0 }]
-      made[value] = 1
+      // Values that are being made, each with the kernel that asks for them and how many of what their next kernel reads is there.
+      const open = [{ v: value, before: at, there: 0 }]
       for (let making = open.at(-1); making; making = open.at(-1)) {
-        const { v } = making
-        const kernel = this.makers[v]![making.ran]
-        if (kernel === undefined) {
+        const { v, before } = making
+        if (!lacks(v, before)) {
           open.pop()
           continue
         }
+        const kernel = this.makers[v]![ran[v]!]!
         if (at > this.until[kernel]!) possible = false
         const needed = this.readsAgain[kernel]!
-        while (making.there < needed.length && !(dropped[needed[making.there]!] && !made[needed[making.there]!])) making.there++
+        while (making.there < needed.length && !lacks(needed[making.there]!, kernel)) making.there++
         if (making.there < needed.length) {
-          const missing = needed[making.there]!
-          made[missing] = 1
-          open.push({ v: missing, ran: 0, there: 0 })
+          open.push({ v: needed[making.there]!, before: kernel, there: 0 })
           continue
         }
-        making.ran++
+        ran[v]!++
         making.there = 0
         for (const r of this.readsAgain[kernel]!) visit.use(dropped[r] ? r + count : r)
         visit.use(v + count)
         // What else it makes and is asked for, in the same go.
         for (const w of this.writes[kernel]!) {
-          if (made[w] || !dropped[w] || !this.readLate[w] || this.makers[w]!.length > 1) continue
-          made[w] = 1
+          if (ran[w]! > 0 || !dropped[w] || !this.readLate[w] || this.makers[w]!.length > 1) continue
+          ran[w] = 1
           visit.use(w + count)
         }
         visit.launch(kernel, true)
@@ -169,7 +168,7 @@ export class RecomputationModel {
     }
     this.reads.forEach((all, at) => {
       const late = at >= this.forward
-      if (late) { for (const r of all) if (dropped[r] && !made[r]) again(r, at) }
+      if (late) { for (const r of all) if (lacks(r, at)) again(r, at) }
       for (const r of all) visit.use(late && dropped[r] ? r + count : r)
       for (const w of this.writes[at]!) visit.use(w)
       visit.launch(at, false)

@@ -30,6 +30,13 @@ const rows: readonly (readonly [string, string])[] = [
   z = concat(add(c, b), c, x) -> batch_norm -> sigmoid -> global_avg_pool -> fc(3)`,
   ],
   [
+    'along the height and the width, with statistics of what is joined',
+    `a = x -> conv(4, 3, pad: 1)
+  b = a -> batch_norm -> silu -> conv(4, 3, pad: 1)
+  c = concat(concat(a, b, axis: 2), concat(b, a, axis: 2), axis: 3)
+  z = concat(b -> batch_norm -> relu, slice(slice(c, 2, 4, 13), 3, 2, 9)) -> fc(3)`,
+  ],
+  [
     'across the net',
     `a = x -> conv(4, 3, pad: 1) -> batch_norm -> relu
   b = a -> max_pool(2, round: ceil) -> conv(6, 3, pad: 1) -> batch_norm -> relu -> deconv(3, 2, stride: 2)

@@ -80,6 +80,7 @@ describe('leaves alone', () => {
     ['a reader of style split', program, { unfusedLayers: new Set(['out']) }],
     ['a copy of style split', program, { unfusedLayers: new Set(['joined.0']) }],
     ['an input', [copy(x, joined, 0, 'joined.0'), relu(out, x)], {}],
+    ['what is joined along another axis', [conv(a, x), copy(a, tensor('tall', ['n', 2, 8, 4]), 0, 'tall.0'), relu(out, a)], {}],
     ['what is stored in another type', [conv(a, x), copy(a, half, 0, 'half.0'), relu(out, a)], {}],
     ['what is written behind the copy', [copy(a, joined, 0, 'joined.0'), scaled(a, x)], {}],
     ['what a convolution makes as it loads it', [conv(a, x), made, copy(b, joined, 0, 'joined.0'), relu(x, b)], {}],
