@@ -73,6 +73,7 @@ export function missingProgram(manifest: Said, name: string, held: readonly stri
   const why = storage === 'f16' ? `with f16 storage it infers and evaluates with stored statistics (${holds})`
     : trains && !manifest.outputs.some((output) => output.role === 'loss') ? 'it has no loss'
     : name.startsWith('eval') && manifest.outputs.every((output) => output.role === 'output') ? 'it has no loss and no metric'
+    : name.startsWith('infer') && !manifest.outputs.some((output) => output.role === 'output') ? 'it has no output'
     : name.endsWith('/global') ? howToTrainGlobally(manifest, name, has)
     : `it holds ${holds}. Where the net has it: fusenet compile ${manifest.name}.net --programs ${
       [...has, name].join(',')

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { InputError } from '../bundle/errors.ts'
+import { quoted } from './quoted.ts'
 
 /** Files of other formats, whole models and weights alone. */
 const FOREIGN = /\.(onnx|prototxt|cfg|caffemodel|weights)$/i
@@ -10,7 +11,7 @@ const FOREIGN = /\.(onnx|prototxt|cfg|caffemodel|weights)$/i
 export function refuseModel(path: string): void {
   const end = FOREIGN.exec(path)?.[1]?.toLowerCase()
   if (end === undefined) return
-  const model = end === 'caffemodel' ? `deploy.prototxt ${path}` : end === 'weights' ? `net.cfg ${path}` : path
+  const model = `${end === 'caffemodel' ? 'deploy.prototxt ' : end === 'weights' ? 'net.cfg ' : ''}${quoted(path)}`
   throw new InputError(
     `${path} is of another format: fusenet import ${model} -o DIR brings it, as DIR/NAME.net and DIR/weights.safetensors`,
   )

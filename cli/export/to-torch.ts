@@ -11,6 +11,7 @@ import { VERSION } from '../package.ts'
 import { showBytes } from '../screen.ts'
 import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
+import { quoted } from '../quoted.ts'
 
 const SETTINGS = 'settings.json'
 const WEIGHTS = 'weights.safetensors'
@@ -91,7 +92,7 @@ function tell(
   screen.print(`  forward  ${inputs.map(({ argument, shape }) => `${argument} [${shape.join(', ')}]`).join(', ')}`)
   screen.print(`  results  ${outputs.map((output) => output.name).join(', ')}`)
   if (!isTrained) screen.print('  weights  as they start: no training and no --weights gave others')
-  if (texts.has('train.py') && settings.train) screen.print(`  train    cd ${folder} && python3 train.py --data FOLDER`)
+  if (texts.has('train.py') && settings.train) screen.print(`  train    cd ${quoted(folder)} && python3 train.py --data FOLDER`)
   screen.result({
     folder,
     net: name,

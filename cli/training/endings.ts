@@ -7,6 +7,7 @@ import type { Screen } from '../screen.ts'
 import { type Ending, SIGNALS } from '../terminal.ts'
 import type { Ended } from './job.ts'
 import type { Keeper } from './keeper.ts'
+import { quoted } from '../quoted.ts'
 
 const WORDS: Readonly<Record<Ending, string>> = {
   interrupt: 'interrupted',
@@ -149,6 +150,3 @@ export class Endings {
     return [...this.#command, '--resume', from, '-o', this.#output].map(quoted).join(' ')
   }
 }
-
-/** A word quoted for a shell. */
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)

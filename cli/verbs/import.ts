@@ -13,6 +13,7 @@ import { VERSION } from '../package.ts'
 import { progress } from '../progress.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import type { Verb } from '../verb.ts'
+import { quoted } from '../quoted.ts'
 
 const WEIGHTS = 'weights.safetensors'
 const REPORT = 'import.json'
@@ -172,7 +173,7 @@ async function writeParts(path: string, parts: Iterable<Uint8Array>): Promise<vo
 function tell(
   screen: Screen,
   folder: string,
-  [net, weights]: readonly string[],
+  [net, weights]: readonly [string, string, string],
   report: ImportReport,
   { layerCount, bytes, trains }: { readonly layerCount: number; readonly bytes: number; readonly trains: boolean },
 ): void {
@@ -191,11 +192,12 @@ function tell(
   for (const { about, text } of differing) screen.print(`  ${screen.colors.yellow('differs')}  ${about === '' ? '' : `${about}: `}${text}`)
   const others = notes.length - differing.length
   if (others > 0) screen.print(`  ${others} ${others === 1 ? 'note' : 'notes'} on what was changed or left out: ${join(folder, REPORT)}`)
-  const from = bytes === 0 ? net : `${net} --weights ${weights}`
+  const from = bytes === 0 ? quoted(net) : `${quoted(net)} --weights ${quoted(weights)}`
+  const bundle = quoted(`${folder}-bundle`)
   // What has learned nothing yet infers nothing of use.
   const next = [
-    ...(trains ? [`fusenet train ${from} --data my-data -o ${folder}-bundle`] : []),
-    ...(trains && bytes === 0 ? [] : [`fusenet compile ${from} -o ${folder}-bundle`]),
+    ...(trains ? [`fusenet train ${from} --data my-data -o ${bundle}`] : []),
+    ...(trains && bytes === 0 ? [] : [`fusenet compile ${from} -o ${bundle}`]),
   ]
   screen.print(['\nWhat to type next:', ...next.map((line) => `  ${line}`)].join('\n'))
   screen.result({ folder, written: [`${report.name}.net`, ...(bytes === 0 ? [] : [WEIGHTS]), REPORT], bytes, ...report })

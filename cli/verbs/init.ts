@@ -8,6 +8,7 @@ import { EXIT, UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { TEMPLATES, templateFiles } from '../templates.ts'
 import type { Verb } from '../verb.ts'
+import { quoted } from '../quoted.ts'
 
 export const init: Verb = {
   name: 'init',
@@ -30,7 +31,7 @@ export const init: Verb = {
     await replaceFiles(new Map([...files].map(([file, text]) => [join(folder, file), text])))
     const { what, next } = TEMPLATES[template]!
     const way = relative('.', folder)
-    const commands = [...(way === '' ? [] : [`cd ${/\s/.test(way) ? JSON.stringify(way) : way}`]), ...next]
+    const commands = [...(way === '' ? [] : [`cd ${quoted(way)}`]), ...next]
     screen.print(`${folder}: ${name}, ${what}`)
     for (const file of [...files.keys()].sort()) screen.print(`  ${file}`)
     screen.print(['', 'What to type next:', ...commands.map((line) => `  ${line}`)].join('\n'))

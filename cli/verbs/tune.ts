@@ -19,6 +19,7 @@ import { didYouMean } from '../../bundle/nearest.ts'
 import { countOf } from '../../bundle/plain.ts'
 import { changeCache, defaultCache, readCache } from '../tuned.ts'
 import type { Verb } from '../verb.ts'
+import { quoted } from '../quoted.ts'
 
 /** The programs that run most; `step`, `eval` and others share most of their kernels. */
 const USUAL = ['infer', 'train']
@@ -84,7 +85,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
       show(found, checked, cacheFile, screen)
       const isUndone = found.left > 0 || checked.unchecked.length > 0
       const end = isUndone && interrupts.any() ? 'interrupted' : found.left > 0 ? 'out of time' : isUndone ? 'undecided' : 'done'
-      const goOn = `fusenet tune ${[file, ...goingOn(options)].join(' ')}`
+      const goOn = `fusenet tune ${[quoted(file), ...goingOn(options)].join(' ')}`
       if (isUndone && !screen.json) screen.note(`${end}: ${sayUndone(found, checked, cacheFile)}\ngo on by: ${goOn}`)
       screen.result({
         net: untuned.manifest.name,
@@ -260,7 +261,7 @@ function goingOn(options: Readonly<Record<string, unknown>>): string[] {
     options[name] !== undefined
   ).map((
     name,
-  ) => `--${name} ${String(options[name])}`)
+  ) => `--${name} ${quoted(String(options[name]))}`)
   const device = options['device'] === 'auto' ? [] : [`--device ${String(options['device'])}`]
   return [
     ...named,

@@ -84,7 +84,8 @@ export const noneOf = (asked: readonly string[], has: readonly string[]): Diagno
   code: 'option/no-program',
   message: `this net has no program ${asked.join(', ')}`,
   labels: [],
-  hint: has.length > 0 ? `it has ${has.join(', ')}` : 'it has no output and no loss',
+  hint: has.length === 0 ? 'it has no output and no loss'
+    : `${asked.every((name) => taskOf(name) === 'infer') ? 'it gives nothing out (output NAME = VALUE); ' : ''}it has ${has.join(', ')}`,
 })
 
 /** Programs as they may be asked for. */

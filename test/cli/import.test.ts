@@ -97,6 +97,9 @@ test('says what to type next: to train where the model brings a training, to com
   new DataView(weights.buffer).setInt32(4, 2, true)
   writeFileSync(join(folder, 'trained.weights'), weights)
   expect(await next(join(folder, 'trained.cfg'), join(folder, 'trained.weights'))).toEqual(['train', 'compile'])
+  // As a shell takes it.
+  const { out } = await fusenet(['import', join(folder, 'trained.cfg'), '-o', join(folder, 'my ü')])
+  expect(out).toContain(`fusenet train "${join(folder, 'my ü', 'trained.net')}" --data my-data -o "${join(folder, 'my ü-bundle')}"`)
 })
 
 test('other verbs lead to import, and from its folder to what is in it', async () => {

@@ -63,6 +63,15 @@ describe('compile', () => {
     })
   })
 
+  test('of a net without outputs it is told that it has none', async () => {
+    await writeFile(at('silent.net'), 'net silent {\n  input x: f32[2]\n  input t: class[2]\n  loss = softmax_loss(fc(x, 2), t)\n}\n')
+    expect((await fusenet(['run', at('silent.net')])).err).toContain('this net has no program infer: it has no output')
+    for (const verb of [['compile', '--programs', 'infer', '-o', at('refused')], ['export', '-o', at('silent.onnx')]]) {
+      const said = await fusenet([verb[0]!, at('silent.net'), ...verb.slice(1)])
+      expect([said.code, said.err]).toEqual([1, expect.stringContaining('it gives nothing out (output NAME = VALUE); it has eval')])
+    }
+  })
+
   test.each([
     [['--programs', 'trian'], 2, /there is no program trian; did you mean train\?/],
     [['--targets', 'webgpu,wsm'], 2, /there is no target wsm; did you mean wasm\?/],
