@@ -255,17 +255,25 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
     const scope = this.builder.innermost.statements
     const operation = (op: Opcode, args: readonly Operand[], type: 'f32' | 'bool' = 'f32'): Operand =>
       operands.operation(op, args, type, lanes)
+    const set = (variable: Operand, value: Operand): void => {
+      scope.push(statements.set((variable as { name: string }).name, value))
+    }
+    // Written out in order, a position is larger than all before it: to take the larger one is less than to choose.
+    if (this.minds('NaN') && lanes === 4 && here.kind === 'number') {
+      // NaN has all bits set, and an equal value leaves the first one: what has other bits is larger, or the first NaN.
+      const larger = this.builder.evaluateHere('max', [most, body])
+      if (here.value !== 0) set(at, operation('max', [at, operation('select', [operation('ieq', [larger, most], 'bool'), float(0), here])]))
+      set(most, larger)
+      return
+    }
     const position = (): Operand => {
       if (!this.minds('NaN')) return operation('select', [operation('lt', [most, body], 'bool'), here, at])
       // The first NaN takes the place of any number, and stays.
       const [stays, isNumber] = [operation('le', [body, most], 'bool'), operation('eq', [most, most], 'bool')]
-      // Written out in order, a position is larger than all before it: to take the larger one is less than to choose in two steps.
-      return lanes === 4 && e.axes.every((a) => this.schedule.unroll.get(a) === a.extent)
-        ? operation('max', [at, operation('select', [stays, float(0), operation('select', [isNumber, here, float(0)])])])
-        : operation('select', [stays, at, operation('select', [isNumber, here, at])])
+      return operation('select', [stays, at, operation('select', [isNumber, here, at])])
     }
-    scope.push(statements.set((at as { name: string }).name, position()))
-    scope.push(statements.set((most as { name: string }).name, operation('max', [most, body])))
+    set(at, position())
+    set(most, operation('max', [most, body]))
   }
 
   private assemble(parts: readonly Operand[]): Operand {

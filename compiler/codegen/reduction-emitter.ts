@@ -3,13 +3,14 @@ import { type Expression, forEachChild, type Reduction, walk } from '../ir/expre
 import { type Axis, axesOf } from '../ir/affine.ts'
 import type { Equation } from '../ir/equation.ts'
 import type { Tensor } from '../ir/tensor.ts'
-import { type Accumulation, AccumulatorEmitter, type Updates } from './accumulators.ts'
+import type { Accumulation, Updates } from './accumulators.ts'
 import type { KernelBuilder } from './builder.ts'
 import type { MemoryAccess } from './expression-emitter.ts'
 import { lanesOf, type Operand } from './kernel-function.ts'
 import type { Point } from './point.ts'
 import { type CooperativeGroup, type LoopForm, type LoopTiling, onePointEach, openLoops, type ReductionStep,
   take } from './reduction-loops.ts'
+import { WindowMaximaEmitter } from './window-maxima.ts'
 
 const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
 
@@ -22,7 +23,7 @@ const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
 }
 
 /** Writes reductions as loops around accumulators: which of them share a loop, in which order, and in front of what. */
-export class ReductionEmitter extends AccumulatorEmitter {
+export class ReductionEmitter extends WindowMaximaEmitter {
   /** Whose invocations share the terms of every reduction. */
   private readonly workgroup: CooperativeGroup | undefined
 
@@ -132,6 +133,7 @@ export class ReductionEmitter extends AccumulatorEmitter {
       const slides = jobs.length === 1 && steps.every(({ count }) => count === undefined) ? this.schedule.slides?.get(jobs[0]!.e)
         : undefined
       if (slides) this.accumulateRows(jobs[0]!, steps, slides)
+      else if (jobs.length === 1 && this.accumulateWindows(jobs[0]!, steps)) return
       else if (this.steps && steps.length > 1) {
         for (const step of steps) this.builder.step(() => this.withUpdates((updates) => inside(step, updates)))
       } else {

@@ -159,8 +159,9 @@ export class ValueNumbering {
   /** The result of an operation as it is now: variables that it needs are set again later. */
   evaluateHere(op: Opcode, args: readonly Operand[], type: Type = 'f32'): Operand {
     const name = this.names.numbered(type === 'bool' ? 'b' : 'v')
-    this.innermost.statements.push(statements.definition('let', name, type, 1, operands.operation(op, args, type, 1)))
-    return operands.named(name, type, 1, this.scopes.length - 1)
+    const lanes = args.some((arg) => lanesOf(arg) === 4) ? 4 : 1
+    this.innermost.statements.push(statements.definition('let', name, type, lanes, operands.operation(op, args, type, lanes)))
+    return operands.named(name, type, lanes, this.scopes.length - 1)
   }
 
   set(variable: Operand, value: Operand): void {

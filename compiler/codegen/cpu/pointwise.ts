@@ -178,7 +178,7 @@ function rowsOfWindows(
 ): { readonly axis: Axis; readonly count: number } | undefined {
   const [axis, last] = e.axes.slice(-2)
   const [sum, ...others] = sums
-  if (!sum || others.length > 0 || sum.combine === 'argmax' || last !== vectorAxis || typeof axis?.extent !== 'number') return undefined
+  if (!sum || others.some((other) => other.body !== sum.body) || last !== vectorAxis || typeof axis?.extent !== 'number') return undefined
   if (e.sides.length > 0 || updatesInPlace(e) || !sum.axes.every((a) => unroll.get(a) === a.extent)) return undefined
   const indices = walk(sum.body).flatMap((node) => (node.kind === 'load' ? node.at.filter((at) => strideOf(at, axis) !== 0) : []))
   const [down] = sum.axes.filter((a) => indices.length > 0 && indices.every((at) => strideOf(at, a) === 1))
