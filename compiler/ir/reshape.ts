@@ -1,5 +1,5 @@
 import { children, type Expression, guard, type Guard, type Reduction } from './expression.ts'
-import { bottomUp, mapValues, substitute } from './rewrite.ts'
+import { bottomUp, mapIndices, mapValues, substituteReduced } from './rewrite.ts'
 import { type Axis, axis, type Index, type IndexLike, linearIndex, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
 import type { Equation } from './equation.ts'
 import { strideOf } from './analysis.ts'
@@ -7,11 +7,10 @@ import { reductionOf } from './expression-node.ts'
 
 /** The same equation over other axes: each axis in the map is replaced, `axes` are what is left. */
 export function overAxes(e: Equation, map: ReadonlyMap<Axis, IndexLike>, axes: readonly Axis[]): Equation {
-  return {
-    ...e,
-    axes,
-    stores: e.stores.map((s) => ({ ...s, at: s.at.map((at) => substituteIndex(at, map)), value: substitute(s.value, map) })),
-  }
+  const change = (at: Index): Index => substituteIndex(at, map)
+  // One for all stores: a sum that several of them share stays one sum.
+  const values = mapIndices(change)
+  return { ...e, axes, stores: e.stores.map((s) => ({ ...s, at: s.at.map(change), value: values(s.value) })) }
 }
 
 /** `a` as blocks of `size` elements, which divides it. */
@@ -119,7 +118,7 @@ function flattenReduction(e: Reduction): Expression {
     if (!runsOn(a, b, places, values)) continue
     const joined = axis(`${a.name}${b.name}`, (a.extent as number) * (b.extent as number))
     const axes = e.axes.flatMap((x) => (x === a ? [joined] : x === b ? [] : [x]))
-    return flattenReduction(reductionOf(e.combine, axes, substitute(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]]))))
+    return flattenReduction(reductionOf(e.combine, axes, substituteReduced(e.body, new Map<Axis, IndexLike>([[a, 0], [b, joined]]))))
   }
   return e
 }

@@ -4,10 +4,11 @@
  * change are not copied, but for `mapIndices`.
  */
 import { type Axis, axis, index, type Index, type IndexLike, substitute as substituteIndex } from './affine.ts'
+import { freeAxes } from './analysis.ts'
 import type { Equation } from './equation.ts'
 import type { Tensor } from './tensor.ts'
 import { type Expression, mapChildren } from './expression.ts'
-import { loadAt, reductionOf, withIndices } from './expression-node.ts'
+import { guardOf, loadAt, reductionOf, withIndices } from './expression-node.ts'
 
 export type Rewriting = (root: Expression) => Expression
 
@@ -46,6 +47,20 @@ export const mapIndices = (change: (at: Index) => Index): Rewriting => bottomUp(
 /** Replaces axes everywhere in a tree. The reduced axes of the tree itself are never in the map. */
 export const substitute = (e: Expression, map: ReadonlyMap<Axis, IndexLike>): Expression => mapIndices((at) => substituteIndex(at, map))(e)
 
+/** The same for reduced axes in the body of their sum: what does not change with them stays the same node, so that sums which several values share stay one. */
+export function substituteReduced(body: Expression, map: ReadonlyMap<Axis, IndexLike>): Expression {
+  const change = (at: Index): Index => substituteIndex(at, map)
+  const replaced = [...map.keys()]
+  const visit = topDown((node) => {
+    const free = freeAxes(node)
+    if (!replaced.some((a) => free.has(a))) return node
+    const made = withIndices(node, change)
+    if (made.kind === 'guard') return guardOf(made.guards, visit(made.value), made.otherwise)
+    return made === node ? undefined : made
+  })
+  return visit(body)
+}
+
 /** Replaces one node of a tree, wherever it stands. */
 export const replaceNode = (e: Expression, node: Expression, by: Expression): Expression => topDown((x) => (x === node ? by : undefined))(e)
 
@@ -55,7 +70,7 @@ export const renewReductions = (e: Expression): Expression =>
     if (node.kind !== 'reduce') return node
     const fresh = node.axes.map((a) => axis(a.name, a.extent))
     const map = new Map(node.axes.map((a, i) => [a, index(fresh[i]!)]))
-    return reductionOf(node.combine, fresh, substitute(node.body, map))
+    return reductionOf(node.combine, fresh, substituteReduced(node.body, map))
   })(e)
 
 /** The equation with other values in its stores. */

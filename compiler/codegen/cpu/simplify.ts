@@ -1,11 +1,11 @@
-import { type Axis, type Index, substitute as substituteIndex } from '../../ir/affine.ts'
-import { bottomUp, mapValues, replaceNode, topDown } from '../../ir/rewrite.ts'
+import type { Axis } from '../../ir/affine.ts'
+import { bottomUp, mapValues, replaceNode, substituteReduced } from '../../ir/rewrite.ts'
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Expression, guard, type Reduction, walk } from '../../ir/expression.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { onceLately } from '../../ir/once-by-node.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
-import { binaryOf, guardOf, reductionOf, withIndices } from '../../ir/expression-node.ts'
+import { binaryOf, reductionOf } from '../../ir/expression-node.ts'
 
 /** What a schedule speaks of: an equation with as few axes and guards as possible. Depends on its `canonicalText` alone. */
 export interface Simplified {
@@ -48,7 +48,7 @@ function shareReducedAxes(e: Equation): Equation {
       if (!known) shared.set(own.extent, own)
       // A sum over both, in one or in two that are nested, cannot have them as one.
       if (!known || known === own || freeAxes(node.body).has(known) || captures(node.body, known, own)) return node
-      return reductionOf(node.combine, [known], renameAxis(node.body, own, known))
+      return reductionOf(node.combine, [known], substituteReduced(node.body, new Map([[own, known]])))
     }),
   )
 }
@@ -56,19 +56,6 @@ function shareReducedAxes(e: Equation): Equation {
 /** Whether a sum over `bound` inside changes with `free`: renamed to `bound`, it would be taken for the sum's own axis. */
 const captures = (e: Expression, bound: Axis, free: Axis): boolean =>
   walk(e).some((node) => node.kind === 'reduce' && node.axes.includes(bound) && freeAxes(node).has(free))
-
-/** Replaces an axis; what does not change with it stays the same node, so that sums that several values share are still one. */
-function renameAxis(e: Expression, from: Axis, to: Axis): Expression {
-  const map = new Map([[from, to]])
-  const change = (at: Index): Index => substituteIndex(at, map)
-  const rename = topDown((node) => {
-    if (!freeAxes(node).has(from)) return node
-    const made = withIndices(node, change)
-    if (made.kind === 'guard') return guardOf(made.guards, rename(made.value), made.otherwise)
-    return made === node ? undefined : made
-  })
-  return rename(e)
-}
 
 /** Where both factors are zero under the same condition, one of them is enough. */
 function withoutSharedGuards(equation: Equation, main: Reduction): Contraction {
