@@ -26,14 +26,17 @@ export class Answers {
     element('bars').replaceChildren(...this.#rows.values())
   }
 
-  /** `found`: the probability of each label; undefined where nothing is drawn. Gives the label of the best. */
-  show(found, picture, hint) {
+  /** `given`: the probability of each label; undefined where nothing is drawn. Gives the label of the best. */
+  show(given, picture, hint) {
     const { element } = this
+    // What has learned too fast answers with NaN, of which none is the largest.
+    const found = given && [...given.values()].some(Number.isNaN) ? undefined : given
     const best = found && [...found].reduce((a, b) => (b[1] > a[1] ? b : a))[0]
     const name = best === undefined ? '?' : this.names.get(best)
     element('answer').textContent = name
     element('answer').classList.toggle('long', name.length > 4)
-    element('certainty').textContent = found ? `${percent(found.get(best))} sure` : hint
+    element('certainty').textContent = found ? `${percent(found.get(best))} sure`
+      : given ? 'its answers are no numbers (NaN): start over, or undo' : hint
     for (const [label, row] of this.#rows) {
       const p = found?.get(label) ?? 0
       row.classList.toggle('best', label === best)
