@@ -61,6 +61,7 @@ const used = reached([...namedBy([bin, exports], '.js'), ...NAMED.map((name) => 
 for (const file of filesIn(dist)) if (file.endsWith('.js') && !used.has(file)) rmSync(file)
 const files = filesIn(dist)
 await withoutComments(files.filter((file) => file.endsWith('.js')))
+withoutPassing()
 const kept = reached(namedBy(exports, '.d.ts'), '.d.ts')
 for (const file of files) if (file.endsWith('.d.ts') && !kept.has(file)) rmSync(file)
 
@@ -128,6 +129,41 @@ async function joinModules() {
 /** Whether a module has nothing of its own. */
 function passesOn(file) {
   return readFileSync(file, 'utf8').replace(/(?:import|export)\s*\{[^{}]*\}(?:\s*from\s*"[^"]+")?;?/g, '').trim() === ''
+}
+
+/**
+ * Asks a joined file itself for what is imported on demand, where a file stands between that does no more than to give its names: on a disk of blocks each of
+ * those takes 4 KiB.
+ */
+function withoutPassing() {
+  const entries = new Set(namedBy([bin, exports], '.js'))
+  const texts = new Map(filesIn(dist).filter((file) => file.endsWith('.js')).map((file) => [file, readFileSync(file, 'utf8')]))
+  const pairs = (list) => list.split(',').map((item) => item.trim().split(/ as /)).map(([from, to = from]) => [from, to])
+  for (const [file, text] of texts) {
+    const [, taken, name, given] = /^import\{([^{}]*)\}from"(\.[^"]+)";export\{([^{}]*)\};\s*$/.exec(text) ?? []
+    const folder = dirname(file)
+    if (name === undefined || entries.has(file)) continue
+    const asked = new Map(pairs(taken).map(([from, to]) => [to, from]))
+    const object = pairs(given).map(([own, to]) => `${to}:e.${asked.get(own)}`).join()
+    const isIt = (user, at) => resolve(dirname(user), at) === file
+    const rewritten = [...texts].flatMap(([user, code]) => {
+      const made = code.replace(
+        /\bimport\("(\.[^"]+)"\)/g,
+        (all, at) =>
+          isIt(user, at)
+            ? `import(${JSON.stringify(`./${relative(dirname(user), resolve(folder, name)).replaceAll(sep, '/')}`)}).then(e=>({${object}}))`
+            : all,
+      )
+      return made === code ? [] : [[user, made]]
+    })
+    const isAskedElse = [...texts].some(([user, code]) =>
+      [...code.matchAll(/\bfrom"(\.[^"]+)"|\bimport"(\.[^"]+)"/g)].some(([, a, b]) => isIt(user, a ?? b))
+    )
+    if (rewritten.length === 0 || isAskedElse) continue
+    for (const [user, made] of rewritten) texts.set(user, made), writeFileSync(user, made)
+    texts.delete(file)
+    rmSync(file)
+  }
 }
 
 /** The joined files by name, and the modules of each, some of which an earlier one has. */

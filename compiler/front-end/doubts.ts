@@ -28,7 +28,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
       ...divisionByZero(node),
     ]),
     ...idleArguments(program, graph),
-    ...foreignOrders(program, graph),
+    ...foreignOrders(program, graph, operators),
     ...clippedAway(program),
     ...nothingLearned(program),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),

@@ -4,18 +4,22 @@ import type { InputDeclaration, LayerCall, Program } from '../../dsl/program.ts'
 import { NUMBERS } from '../../dsl/signature.ts'
 import { showShape } from '../ir/tensor.ts'
 import type { Graph, Node } from '../graph/graph.ts'
+import type { Operator } from '../ops/operator.ts'
+import { linearOf } from '../ops/traits.ts'
+
+type Operators = ReadonlyMap<string, Operator>
 
 /**
  * Warnings of numbers in the order of another framework, where they have a meaning here too: `input/channels-last`, `argument/order`, `argument/batch`. Only numbers that
  * are written without a name are doubted.
  */
-export function foreignOrders(program: Program, graph: Graph): Diagnostic[] {
+export function foreignOrders(program: Program, graph: Graph, operators: Operators): Diagnostic[] {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
   return [
     ...program.inputs.flatMap((input) => channelsLast(input, graph)),
     ...program.layers.flatMap((call) => {
       const node = nodes.get(call.name)
-      return node ? [...channelsFirst(call, node), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
+      return node ? [...channelsFirst(call, node, operators), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
     }),
   ]
 }
@@ -35,7 +39,6 @@ function written(call: LayerCall, name: string): number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
 }
 
-const MAPS = ['conv', 'max_pool', 'avg_pool']
 /** The sides of a picture, from which on one row of one, three or four values is no width. */
 const LEAST_SIDE = 8
 
@@ -44,7 +47,8 @@ function channelsLast({ name, type, shape, batched, span }: InputDeclaration, gr
   const [height = 0, width = 0, channels = 0] = shape
   if (type !== 'f32' || !batched || shape.length !== 3 || ![1, 3, 4].includes(channels)) return []
   if (Math.min(height, width) < LEAST_SIDE || (channels === 1 && height !== width)) return []
-  if (!graph.nodes.some(({ op, inputs }) => MAPS.includes(op) && inputs[0]?.name === name)) return []
+  // What has a window reads maps.
+  if (!graph.nodes.some(({ attributes, inputs }) => attributes['kernel'] !== undefined && inputs[0]?.name === name)) return []
   return [doubt(
     'input/channels-last',
     span,
@@ -54,13 +58,15 @@ function channelsLast({ name, type, shape, batched, span }: InputDeclaration, gr
 }
 
 /** A window and a stride that hardly anybody wants: `conv(3, 16, 3)`, which elsewhere are channels in, channels out, kernel. */
-function channelsFirst(call: LayerCall, { op, inputs, attributes }: Node): Diagnostic[] {
-  if (op !== 'conv' && op !== 'deconv') return []
+function channelsFirst(call: LayerCall, node: Node, operators: Operators): Diagnostic[] {
+  const { op, inputs, attributes } = node
+  const linear = linearOf(operators, node)
+  if (!linear) return []
   const [kernel, stride] = [written(call, 'kernel'), written(call, 'stride')]
   const channels = inputs[0]?.shape[1]
   if (kernel === undefined || stride === undefined || attributes['out'] !== channels || kernel === stride) return []
   // Transposed convolutions enlarge by windows of twice their stride; by an even one, convolutions shrink so.
-  const doubled = kernel === 2 * stride && (op === 'deconv' || stride % 2 === 0)
+  const doubled = kernel === 2 * stride && (linear.weightLayout(attributes) === 'iohw' || stride % 2 === 0)
   const oddStride = stride >= 3 && stride % 2 === 1
   const likely = kernel > 1 && kernel < stride || kernel >= 6 && (kernel % 2 === 0 || oddStride) || kernel === 4 && oddStride
   if (!likely || doubled) return []

@@ -206,7 +206,7 @@ describe('train', () => {
   test('for people: plain lines where there is no terminal', async () => {
     const { out, err } = await train('--steps', '3')
     expect(err).toMatch(/line \(merged\) on .*data: 20 samples, batch 4, seed 7/)
-    expect(err).toMatch(/3 steps in 0:\d\d, \d+ images\/s/)
+    expect(err).toMatch(/3 steps in 0:\d\d, \d+ samples\/s/)
     expect(out).toMatch(/test on 6 samples: loss [\d.]+, hit [\d.]+/)
     expect(out + err).not.toContain('\u001b')
   })

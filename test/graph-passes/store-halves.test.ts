@@ -22,7 +22,7 @@ const body = `
 
 test('values between layers, views of them and weights are f16; the image, results, what they show and biases are not', () => {
   expect(stored(body, 'infer')).toEqual({
-    f16: ['concat_1', 'conv_1+batch_norm_1.weight', 'conv_2.weight.f16', 'fc_1', 'fc_1.weight.f16', 'flatten_1', 'relu_1'],
+    f16: ['concat_1', 'conv_1+batch_norm_1.weight', 'conv_2.weight.f16', 'fc_1', 'fc_1.weight.f16', 'flatten_1'],
     f32: ['concat_2', 'conv_1+batch_norm_1.bias', 'conv_2.bias', 'fc_1.bias', 'image', 'relu_2', 'softmax_1'],
   })
 })
