@@ -160,7 +160,10 @@ function withoutPassing() {
       [...code.matchAll(/\bfrom"(\.[^"]+)"|\bimport"(\.[^"]+)"/g)].some(([, a, b]) => isIt(user, a ?? b))
     )
     if (rewritten.length === 0 || isAskedElse) continue
-    for (const [user, made] of rewritten) texts.set(user, made), writeFileSync(user, made)
+    for (const [user, made] of rewritten) {
+      texts.set(user, made)
+      writeFileSync(user, made)
+    }
     texts.delete(file)
     rmSync(file)
   }
