@@ -136,7 +136,7 @@ function passesOn(file) {
  * those takes 4 KiB.
  */
 function withoutPassing() {
-  const entries = new Set(namedBy([bin, exports], '.js'))
+  const entries = new Set([...namedBy([bin, exports], '.js'), ...NAMED.map((name) => join(dist, name))])
   const texts = new Map(filesIn(dist).filter((file) => file.endsWith('.js')).map((file) => [file, readFileSync(file, 'utf8')]))
   const pairs = (list) => list.split(',').map((item) => item.trim().split(/ as /)).map(([from, to = from]) => [from, to])
   for (const [file, text] of texts) {
