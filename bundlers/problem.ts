@@ -3,6 +3,7 @@ import { CompileError } from '../compiler/compile-error.ts'
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import { positionOf, render } from '../dsl/render.ts'
 import type { NetFile } from './net-file.ts'
+import { quoted } from '../bundle/quoted.ts'
 
 /** An error as bundlers show it: a place that an editor opens, and the source that is drawn there. */
 export interface Problem {
@@ -86,6 +87,6 @@ export function misfit({ fitted, weightsPath, bundle }: NetFile, name: string): 
     `the weights of ${weightsPath} are of another net than ${name}, which would be built untrained in part:`,
     ...(fitted.fresh.length > 0 ? [`  missing: ${some(fitted.fresh)}`] : []),
     ...(fitted.left.length > 0 ? [`  not of this net: ${some(fitted.left)}`] : []),
-    `Train it again (fusenet train ${name} -o out/${bundle.manifest.name}), or say partial: true to build it so`,
+    `Train it again (fusenet train ${quoted(name)} -o out/${bundle.manifest.name}), or say partial: true to build it so`,
   ].join('\n')
 }

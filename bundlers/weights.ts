@@ -11,6 +11,7 @@ import { matchStatistics } from '../runtime/match-statistics.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
 import { HISTORY } from '../runtime/snapshot.ts'
 import { FRESH } from './options.ts'
+import { quoted } from '../bundle/quoted.ts'
 
 /** The source of a net's parameters, with the files to watch. */
 export interface WeightsPlace {
@@ -32,7 +33,9 @@ export async function findWeights(file: string, named: string | undefined): Prom
   if (!found && named === undefined) return { watched: [path] }
   if (!found)
     throw new InputError(
-      `there are no weights ${path}: train them (fusenet train ${file} -o ${path.replace(/\.\w+$/, '')}), or say weights: 'fresh'`,
+      `there are no weights ${path}: train them (fusenet train ${quoted(file)} -o ${
+        quoted(path.replace(/\.\w+$/, ''))
+      }), or say weights: 'fresh'`,
     )
   return found.isDirectory() ? { path, isFolder: true, watched: [join(path, MANIFEST_FILE), join(path, WEIGHTS_FILE)] }
     : { path, watched: [path] }

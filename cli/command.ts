@@ -5,10 +5,10 @@ import { EXIT, UsageError } from './exit.ts'
 import { help } from './help.ts'
 import { greet } from './greeting.ts'
 import { Screen } from './screen.ts'
-import { didYouMean } from '../bundle/nearest.ts'
 import type { Terminal } from './terminal.ts'
 import { VERBS } from './verbs/index.ts'
 import { VERSION } from './package.ts'
+import { unknownVerb } from './unknown-verb.ts'
 
 /** Runs the command line and gives the exit code. Never throws, never ends the process. */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
@@ -67,12 +67,23 @@ Every verb takes --json; \`fusenet VERB --help\` tells the rest, \`fusenet help 
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done
       const message = error.code === 'commander.unknownCommand' || error.code === 'commander.help' ? unknownVerb(argv)
-        : usage.join('').trim().replace(/^error: /, '') + (error.code === 'commander.unknownOption' ? whereItIsSaid(error.message) : '')
+        : usage.join('').trim().replace(/^error: /, '').replace(/\.$/, '') + wayOut(error, argv)
       return fail(screen, { kind: 'usage', message })
     }
     return fail(screen, { kind: 'thrown', error })
   }
 }
+
+/** What stands behind the sentence of a wrong command line. */
+function wayOut({ code, message }: CommanderError, argv: readonly string[]): string {
+  if (code === 'commander.unknownOption') return whereItIsSaid(message)
+  const [verb, word] = argv.filter((arg) => !arg.startsWith('-'))
+  if (code === 'commander.excessArguments' && verb === 'layers') return `; all of one: fusenet help ${word}`
+  return USAGE.includes(code) ? `; fusenet ${verb} --help tells how it is used` : ''
+}
+
+/** Mistakes in what a verb is given, where its words do not say what it takes. */
+const USAGE = ['commander.missingArgument', 'commander.missingMandatoryOptionValue', 'commander.excessArguments']
 
 /** An option that takes one value and is given two would silently mean the last: of two `--data` one would not be seen. */
 function refuseTwice(command: Command): void {
@@ -124,16 +135,4 @@ function whereItIsSaid(message: string): string {
   const name = /'--?([^'=]+)/.exec(message)?.[1]?.toLowerCase()
   const found = SAID_ELSEWHERE.find(([, names]) => names.includes(name!))
   return found ? `; ${found[0]}` : ''
-}
-
-/** The verb that is none, and what was likely meant: another one, or a file that something is to be done with. */
-function unknownVerb(argv: readonly string[]): string {
-  const [word = '', ...more] = argv.filter((arg) => !arg.startsWith('-') && arg !== 'help')
-  const rest = 'fusenet --help lists the verbs'
-  if (word.endsWith('.net'))
-    return `${word} is a file, and what to do with it stands before it: fusenet check ${
-      [word, ...more].join(' ')
-    }, fusenet train ${word}; ${rest}`
-  const hint = didYouMean(word, VERBS.map((verb) => verb.name))
-  return word === '' ? rest : `there is no verb ${word}${hint || `; ${rest}`}`
 }

@@ -2,8 +2,7 @@ import type { Command } from 'commander'
 import { EXIT } from './exit.ts'
 import { fail } from './fail.ts'
 import type { Screen } from './screen.ts'
-import { didYouMean } from '../bundle/nearest.ts'
-import { VERBS } from './verbs/index.ts'
+import { verbMeant } from './unknown-verb.ts'
 
 /** `fusenet help`, `help VERB`, `help NAME` of the language. Gives the exit code. */
 export async function help(word: string | undefined, program: Command, screen: Screen): Promise<number> {
@@ -23,7 +22,7 @@ export async function help(word: string | undefined, program: Command, screen: S
   }
   const { meaningText, meaningData } = await import('./help-text.ts')
   if (meaning.kind === 'unknown') {
-    const verb = didYouMean(word, VERBS.map(({ name }) => name))
+    const verb = verbMeant(word)
     if (verb !== '') return fail(screen, { kind: 'usage', message: `there is no verb ${word}${verb}` })
     const near = meaning.near === undefined ? '' : `; did you mean ${meaning.near}?`
     return fail(screen, {

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { InputError } from '../bundle/errors.ts'
-import { quoted } from './quoted.ts'
+import { quoted } from '../bundle/quoted.ts'
 
 /** Files of other formats, whole models and weights alone. */
 const FOREIGN = /\.(onnx|prototxt|cfg|caffemodel|weights)$/i

@@ -18,6 +18,7 @@ import { UsageError } from './exit.ts'
 import { kindOf, mustExist, readBytes, readText } from './files.ts'
 import { filesOf, folderOf, isPattern } from './glob.ts'
 import { didYouMean } from '../bundle/nearest.ts'
+import { quoted } from '../bundle/quoted.ts'
 
 /** Inputs as the command line names them, ready for the net. */
 export interface GivenInputs {
@@ -64,12 +65,14 @@ export async function openInputs(
   for (const text of given) {
     const several = text.split(/,(?=\w+=)/)
     if (several.length > 1 && several.every((part) => names.includes(part.slice(0, part.indexOf('=')))))
-      throw new UsageError(`--input is one input, several are several options: ${several.map((part) => `--input ${part}`).join(' ')}`)
+      throw new UsageError(
+        `--input is one input, several are several options: ${several.map((part) => `--input ${quoted(part)}`).join(' ')}`,
+      )
     const { name, file } = splitName(text, names)
     const target = (): InputEntry => {
       const wanted = name ?? (needed.length === 1 ? needed[0]!.name : undefined)
       if (wanted === undefined)
-        throw new UsageError(`--input ${text}: which input is it? Write --input NAME=${file} (the net takes ${wantedText})`)
+        throw new UsageError(`--input ${text}: which input is it? Write --input NAME=${quoted(file)} (the net takes ${wantedText})`)
       const entry = inputs.find((input) => input.name === wanted)
       if (!entry) throw new InputError(`there is no input ${wanted}${didYouMean(wanted, names)} (the net takes ${wantedText})`)
       return entry

@@ -1,6 +1,6 @@
 import { type ArgumentContext, bindArguments } from './argument-values.ts'
 import { binary, range, unary } from './arithmetic.ts'
-import type { Call, Expression, FileAst, If, NameTemplate, Net, Statement } from './ast.ts'
+import type { Call, Expression, FileAst, If, Name, NameTemplate, Net, Statement } from './ast.ts'
 import { blockArguments } from './block-arguments.ts'
 import { Budget, MOST_BLOCKS_DEEP, MOST_ROUNDS } from './budget.ts'
 import { Declarations } from './declarations.ts'
@@ -306,9 +306,13 @@ export class Expander {
 
   private apply(call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {
     this.seen.add(call)
-    const block = this.definitions.blocks.get(call.callee.text)
+    const { text } = call.callee
+    const block = this.definitions.blocks.get(text)
+    const signature = this.definitions.layers.get(text)
+    const reads = block ? block.parameters.some(({ value }) => !value) : signature && signature.values?.min !== 0
+    // `fc` behind `x -> fc(4) as fc`: a call without anything to work on, if it is not that layer's value.
+    if (reads && !fed && call.bare && this.names.has(frame.prefix + text)) return this.layerAsValue(call.callee)
     if (block) return this.instance(block, call, fed, frame)
-    const signature = this.definitions.layers.get(call.callee.text)
     if (signature) return this.layer(signature, call, fed, frame)
     // Its arguments may hold mistakes of their own; bare words among them may be words of what it was to be.
     for (const e of [...call.positional, ...call.named.map((n) => n.value)]) if (e.kind !== 'call' || !e.bare) this.value(e, frame)
@@ -326,12 +330,15 @@ export class Expander {
     const isTensor = (e: Expression): boolean =>
       e.kind === 'chain' || (e.kind === 'call' && (!e.bare || (frame.scope.get(e.callee.text)?.value?.kind ?? 'tensor') === 'tensor'))
     if (fed || !bare) return this.definitions.incomplete ? undefined : this.unknown.callable(call, isTensor)
-    if (this.names.has(frame.prefix + text)) {
-      return this.report.error('name/undefined', `${text} names a layer, not a value`, span, {
-        hint: `give its value a name: NAME = ... as ${text}`,
-      })
-    }
+    if (this.names.has(frame.prefix + text)) return this.layerAsValue(callee)
     return this.unknown.value(callee, frame.body, frame.scope.keys())
+  }
+
+  /** The error about a layer's name where a value is wanted. */
+  private layerAsValue({ text, span }: Name): undefined {
+    return this.report.error('name/undefined', `${text} names a layer, not a value`, span, {
+      hint: `give its value a name: NAME = ... as ${text}`,
+    })
   }
 
   private layer(signature: Signature, call: Call, fed: Fed | undefined, frame: Frame): Evaluated | undefined {

@@ -7,6 +7,7 @@ import { ImportError } from './import-error.ts'
 import type { ModelNet } from './model-net.ts'
 import { type Format, FORMAT_ROWS, type FormatRow, FORMATS } from './formats.ts'
 import type { ReadOptions } from './read-options.ts'
+import { quoted } from '../bundle/quoted.ts'
 
 export type { Format }
 
@@ -67,10 +68,10 @@ export function formatOf(source: ByteSource): Format {
       throw refused(
         source,
         'a .caffemodel holds weights; the net is in a .prototxt',
-        `fusenet import deploy.prototxt ${source.name} -o DIR`,
+        `fusenet import deploy.prototxt ${quoted(source.name)} -o DIR`,
       )
     case 'weights':
-      throw refused(source, 'a .weights file holds weights; the net is in a .cfg', `fusenet import net.cfg ${source.name} -o DIR`)
+      throw refused(source, 'a .weights file holds weights; the net is in a .cfg', `fusenet import net.cfg ${quoted(source.name)} -o DIR`)
     case 'pth':
       throw refused(source, 'a file of PyTorch holds weights, not a net', 'export it: torch.onnx.export(model, example, "model.onnx")')
     case 'pb':
@@ -81,7 +82,7 @@ export function formatOf(source: ByteSource): Format {
     case 'safetensors':
       throw refused(source, 'a .safetensors file holds weights, and no net', 'weights go to a .net file with --weights')
     case 'net':
-      throw refused(source, 'a .net file is a program already', `fusenet compile ${source.name} -o DIR`)
+      throw refused(source, 'a .net file is a program already', `fusenet compile ${quoted(source.name)} -o DIR`)
     default:
   }
   refuseForeign(source)

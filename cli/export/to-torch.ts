@@ -11,7 +11,7 @@ import { VERSION } from '../package.ts'
 import { showBytes } from '../screen.ts'
 import { firstValues, writeParts } from './files.ts'
 import type { Target } from './target.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 const SETTINGS = 'settings.json'
 const WEIGHTS = 'weights.safetensors'

@@ -7,7 +7,7 @@ import type { Screen } from '../screen.ts'
 import { type Ending, SIGNALS } from '../terminal.ts'
 import type { Ended } from './job.ts'
 import type { Keeper } from './keeper.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 const WORDS: Readonly<Record<Ending, string>> = {
   interrupt: 'interrupted',

@@ -4,6 +4,7 @@ import { identityOf } from '../../bundle/training-identity.ts'
 import { type Contradiction, contradictions, sayContradiction } from '../../runtime/identity.ts'
 import type { TrainChoices } from './choices.ts'
 import type { Found } from './snapshots.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 /**
  * The options of a resumed training: those that it began with, and its length, which may change. Throws InputError for options that
@@ -56,5 +57,5 @@ const refusal = (path: string, wrong: readonly string[], wayOut: string): InputE
   new InputError(
     `this contradicts the training of ${path}, which would no longer be the same:\n  ${
       wrong.join('\n  ')
-    }\n${wayOut}, or start a new training from its parameters: --weights ${path} instead of --resume`,
+    }\n${wayOut}, or start a new training from its parameters: --weights ${quoted(path)} instead of --resume`,
   )

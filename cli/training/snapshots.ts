@@ -6,6 +6,7 @@ import { readSnapshot } from '../../runtime/node.ts'
 import type { Snapshot } from '../../runtime/snapshot.ts'
 import { mustExist } from '../files.ts'
 import { parseChoices, type TrainChoices } from './choices.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 /** Snapshots of a run lie in a folder of its own, `step-00000100.safetensors`; runs lie in a place, `NAME.snapshots`. */
 const STEP = /^step-(\d+)\.safetensors$/
@@ -83,7 +84,9 @@ async function noSnapshots(path: string): Promise<InputError> {
   return new InputError(
     left === undefined ? `${path} holds no snapshots: neither step-00000100.safetensors nor folders of trainings`
       : `${path} holds no snapshot to go on from, only ${left}: the weights of a training that stopped at a number that is not finite. `
-        + `--weights ${left} starts a new one from them, with a lower rate or clip_gradients; --resume ${left} goes on as it was`,
+        + `--weights ${quoted(left)} starts a new one from them, with a lower rate or clip_gradients; --resume ${
+          quoted(left)
+        } goes on as it was`,
   )
 }
 
@@ -109,7 +112,7 @@ async function newestSound(folder: string, runs: number): Promise<Found> {
 async function read(path: string): Promise<Pick<Found, 'path' | 'snapshot' | 'choices'>> {
   const snapshot = await readSnapshot(path)
   if (!snapshot.identity)
-    throw new InputError(`${path} does not say which training it is of: start a new one from its parameters by --weights ${path}`)
+    throw new InputError(`${path} does not say which training it is of: start a new one from its parameters by --weights ${quoted(path)}`)
   return { path, snapshot, choices: parseChoices(snapshot.about?.['options'] ?? '{}', path) }
 }
 

@@ -20,6 +20,7 @@ import { readFrom } from '../tensors.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
 import { countOf } from '../../bundle/plain.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 export const compile: Verb = {
   name: 'compile',
@@ -132,7 +133,9 @@ function refuseAbsent({ manifest }: Bundle, asked: readonly string[] = []): void
 async function refuseLoss(output: string, { weights }: Bundle): Promise<void> {
   if (weights || await kindOf(join(output, WEIGHTS_FILE)) === undefined) return
   throw new InputError(
-    `${output} holds weights, and what is compiled now has none: --weights ${output} takes them along, --weights ${FRESH} leaves them out`,
+    `${output} holds weights, and what is compiled now has none: --weights ${
+      quoted(output)
+    } takes them along, --weights ${FRESH} leaves them out`,
   )
 }
 

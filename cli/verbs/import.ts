@@ -13,7 +13,7 @@ import { VERSION } from '../package.ts'
 import { progress } from '../progress.ts'
 import { type Screen, showBytes, showCount } from '../screen.ts'
 import type { Verb } from '../verb.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 const WEIGHTS = 'weights.safetensors'
 const REPORT = 'import.json'

@@ -8,7 +8,7 @@ import { EXIT, UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { TEMPLATES, templateFiles } from '../templates.ts'
 import type { Verb } from '../verb.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 export const init: Verb = {
   name: 'init',

@@ -19,7 +19,7 @@ import { didYouMean } from '../../bundle/nearest.ts'
 import { countOf } from '../../bundle/plain.ts'
 import { changeCache, defaultCache, readCache } from '../tuned.ts'
 import type { Verb } from '../verb.ts'
-import { quoted } from '../quoted.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 /** The programs that run most; `step`, `eval` and others share most of their kernels. */
 const USUAL = ['infer', 'train']

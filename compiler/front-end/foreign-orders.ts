@@ -1,10 +1,11 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import { type Span, textOf } from '../../dsl/source.ts'
-import type { InputDeclaration, LayerCall, Program } from '../../dsl/program.ts'
+import type { LayerCall, Program } from '../../dsl/program.ts'
 import { NUMBERS } from '../../dsl/signature.ts'
 import { showShape } from '../ir/tensor.ts'
 import type { Graph, Node } from '../graph/graph.ts'
 import type { Operator } from '../ops/operator.ts'
+import { channelsLast } from '../ops/sliding-window.ts'
 import { linearOf } from '../ops/traits.ts'
 
 type Operators = ReadonlyMap<string, Operator>
@@ -16,7 +17,7 @@ type Operators = ReadonlyMap<string, Operator>
 export function foreignOrders(program: Program, graph: Graph, operators: Operators): Diagnostic[] {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
   return [
-    ...program.inputs.flatMap((input) => channelsLast(input, graph)),
+    ...channelsBehind(program),
     ...program.layers.flatMap((call) => {
       const node = nodes.get(call.name)
       return node ? [...channelsFirst(call, node, operators), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
@@ -39,23 +40,21 @@ function written(call: LayerCall, name: string): number | undefined {
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
 }
 
-/** The sides of a picture, from which on one row of one, three or four values is no width. */
-const LEAST_SIDE = 8
-
-/** `input image: f32[32, 32, 3]` that a convolution reads as 32 channels of maps of 32 x 3: Keras and TensorFlow.js have channels last. */
-function channelsLast({ name, type, shape, batched, span }: InputDeclaration, graph: Graph): Diagnostic[] {
-  const [height = 0, width = 0, channels = 0] = shape
-  if (type !== 'f32' || !batched || shape.length !== 3 || ![1, 3, 4].includes(channels)) return []
-  if (Math.min(height, width) < LEAST_SIDE || (channels === 1 && height !== width)) return []
-  // What has a window reads maps.
-  if (!graph.nodes.some(({ attributes, inputs }) => attributes['kernel'] !== undefined && inputs[0]?.name === name)) return []
-  return [doubt(
-    'input/channels-last',
-    span,
-    `${name} has ${height} channels here, and maps of ${width} x ${channels}`,
-    `channels come first: f32[${channels}, ${height}, ${width}]; of pictures with channels last, transpose([0, 3, 1, 2]) brings them to the front`,
-  )]
-}
+/** Warnings of `input image: f32[32, 32, 3]` that a convolution reads as 32 channels of maps of 32 x 3: Keras and TensorFlow.js have channels last. */
+export const channelsBehind = ({ inputs, layers }: Program): Diagnostic[] =>
+  inputs.flatMap(({ name, type, shape, batched, span }) => {
+    const turned = shape.length === 3 ? channelsLast(['n', ...shape]) : undefined
+    // What has a window reads maps.
+    const reads = ({ attributes, inputs: [x] }: LayerCall): boolean =>
+      attributes['kernel'] !== undefined && x?.kind === 'input' && x.name === name
+    if (type !== 'f32' || !batched || !turned || !layers.some(reads)) return []
+    return [doubt(
+      'input/channels-last',
+      span,
+      `${name} has ${shape[0]} channels here, and maps of ${shape[1]} x ${shape[2]}`,
+      `channels come first: f32[${turned.join(', ')}]; of pictures with channels last, transpose([0, 3, 1, 2]) brings them to the front`,
+    )]
+  })
 
 /** A window and a stride that hardly anybody wants: `conv(3, 16, 3)`, which elsewhere are channels in, channels out, kernel. */
 function channelsFirst(call: LayerCall, node: Node, operators: Operators): Diagnostic[] {

@@ -9,6 +9,7 @@ import { accumulationProblems } from './accumulation.ts'
 import { boundProblems } from './bounds.ts'
 import { buildGraph } from './build-graph.ts'
 import { doubts } from './doubts.ts'
+import { channelsBehind } from './foreign-orders.ts'
 import { freezeParameters } from './freeze-parameters.ts'
 import { oneValueProblems } from './one-value.ts'
 import { vocabulary } from './vocabulary.ts'
@@ -52,7 +53,9 @@ export function frontEnd(source: string | Source, options: FrontEndOptions): Fro
   const values = graph && !options.allowOneValue ? oneValueProblems(graph, operators, program.train, options.batch) : []
   const bounds = graph ? boundProblems(program, graph) : []
   const sums = graph ? accumulationProblems(graph, program.train) : []
-  const doubtful = graph ? doubts(program, graph, operators) : []
+  const pointedAt = new Set(built.diagnostics.flatMap(({ labels }) => labels.map(({ span }) => span)))
+  const doubtful = graph ? doubts(program, graph, operators)
+    : channelsBehind(program).filter(({ labels }) => !labels.some(({ span }) => pointedAt.has(span)))
   const diagnostics = [
     ...loaded.diagnostics,
     ...built.diagnostics,

@@ -1,3 +1,4 @@
+import type { Value } from '../graph/graph.ts'
 import { load } from '../ir/expression.ts'
 import { type Axis, type IndexLike, plus } from '../ir/affine.ts'
 import { equation, store } from '../ir/equation.ts'
@@ -5,7 +6,7 @@ import { showShape, type Tensor } from '../ir/tensor.ts'
 import { axisProblem, batchAxisProblem, labelProblems, shapeProblem } from './diagnostics.ts'
 import { fromEnd, numberOf, pointAxes } from './elementwise.ts'
 import { gradientOf } from './gradients.ts'
-import type { Operator } from './operator.ts'
+import type { Operator, ShapeQuestion } from './operator.ts'
 
 /** Where each operand starts along the axis. */
 function starts(node: { readonly inputs: readonly Tensor[] }, along: number): number[] {
@@ -18,6 +19,19 @@ function starts(node: { readonly inputs: readonly Tensor[] }, along: number): nu
 }
 
 const shifted = (at: readonly Axis[], along: number, by: number): IndexLike[] => at.map((a, i) => (i === along ? plus(a, by) : a))
+
+/** Whether all have one shape but for an axis. */
+const differAlong = (inputs: readonly Value[], along: number): boolean =>
+  inputs.every(({ shape }) =>
+    shape.length === inputs[0]!.shape.length && shape.every((dim, i) => i === along || dim === inputs[0]!.shape[i])
+  )
+
+/** The hint for operands that another axis would join: elsewhere channels are the last one. */
+function otherAxis({ inputs }: ShapeQuestion): string | undefined {
+  const fits = inputs[0]!.shape.findIndex((_, i) => i > 0 && differAlong(inputs, i))
+  if (fits < 0) return undefined
+  return fits === 1 ? 'channels are axis 1, which is taken where none is said' : `they differ along axis ${fits}`
+}
 
 const concat: Operator = {
   name: 'concat',
@@ -40,15 +54,14 @@ const concat: Operator = {
     const along = fromEnd(numberOf(q.attributes, 'axis', 1), rank)
     if (along < 0 || along >= rank) return [axisProblem(q, first)]
     if (along === 0 && q.inputs.some((v) => v.shape[0] === 'n')) return [batchAxisProblem(q)]
-    const fits = q.inputs.every((v) => v.shape.length === rank && v.shape.every((dim, i) => i === along || dim === first.shape[i]))
-    if (!fits) {
+    if (!differAlong(q.inputs, along)) {
       return [
         shapeProblem(
           q,
           'concat-mismatch',
           `concat along axis ${along} cannot join ${q.inputs.map((v) => showShape(v.shape)).join(' with ')}`,
           q.inputs,
-          `all dimensions but axis ${along} must be equal`,
+          otherAxis(q) ?? `all dimensions but axis ${along} must be equal`,
         ),
       ]
     }

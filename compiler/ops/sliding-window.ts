@@ -131,9 +131,33 @@ function mapHint(q: ShapeQuestion, { shape }: Value): string {
 }
 
 /** The hint for `conv(3, 64, 3)` of 3 channels: elsewhere the channels that go in are said first. */
-function channelsFirst({ op, attributes }: ShapeQuestion, { shape }: Value, { kernel, stride }: Slide): string | undefined {
-  if (!op.endsWith('conv') || attributes['out'] !== shape[1] || stride < 2) return undefined
+function channelsFirst(
+  { op, attributes, attributeSpans }: ShapeQuestion,
+  channels: Shape[number],
+  { kernel, stride }: Slide,
+): string | undefined {
+  if (!op.endsWith('conv') || attributes['out'] !== channels || (stride < 2 && !attributeSpans['stride'])) return undefined
   return `the channels that go in are known, and not said: ${op}(${kernel}, ${stride}) has ${kernel} filters of ${stride} x ${stride}`
+}
+
+/** The sides of a picture, from which on a last axis of one, three or four values is no width. */
+const LEAST_SIDE = 8
+
+/** The sizes [channels, height, width] of an input that has its channels last: Keras, TensorFlow.js. Undefined where it has not. */
+export function channelsLast([, height = 0, width = 0, channels = 0]: Shape): readonly Shape[number][] | undefined {
+  if (![1, 3, 4].includes(channels as number) || Math.min(height as number, width as number) < LEAST_SIDE) return undefined
+  return channels === 1 && height !== width ? undefined : [channels, height, width]
+}
+
+/** Which mistake a window that is too large comes from as a rule. `grow`: the pad by which it would fit, as a part of a sentence. */
+function likelyCause(q: ShapeQuestion, first: Slide, grow: string): string {
+  const { shape, storage } = q.inputs[0]!
+  const isInput = storage?.role === 'input'
+  const turned = isInput ? channelsLast(shape) : undefined
+  const order = channelsFirst(q, turned ? turned[0]! : shape[1]!, first)
+  if (turned) return `channels come first: f32[${turned.join(', ')}]${order === undefined ? '' : `; ${order}`}`
+  if (order !== undefined || isInput || grow !== '') return order ?? `take a smaller window${grow}`
+  return `strides and pooling left ${shape[2]} x ${shape[3]} here: take fewer of them, larger inputs or a smaller window`
 }
 
 /** A window must fit into the map and its padding. */
@@ -146,14 +170,15 @@ export function fitProblems(q: ShapeQuestion, slides: readonly [Slide, Slide]): 
   const dilated = first.dilation > 1 || second.dilation > 1 ? ' (with its dilation)' : ''
   const padded = slides.some((s) => s.pad + s.end > 0) ? ` of ${showShape(x.shape)} with its padding` : ` of ${showShape(x.shape)}`
   const pads = slides.map((s, d) => Math.max(s.pad, Math.ceil((reach(s) - (x.shape[d + 2] as number)) / 2)))
-  const grow = slides.every((s, d) => pads[d]! < s.kernel) ? ` or write pad: ${pads[0] === pads[1] ? pads[0] : `[${pads.join(', ')}]`}` : ''
+  const grow = q.op.endsWith('conv') && slides.every((s, d) => pads[d]! < s.kernel)
+    ? ` or write pad: ${pads[0] === pads[1] ? pads[0] : `[${pads.join(', ')}]`}` : ''
   return [
     shapeProblem(
       q,
       `${codeOf(q)}-window`,
       `a window of ${reach(first)} x ${reach(second)}${dilated} does not fit into the ${size.join(' x ')}${padded}`,
       [x],
-      channelsFirst(q, x, first) ?? `take a smaller window${grow}`,
+      likelyCause(q, first, grow),
     ),
   ]
 }

@@ -3,6 +3,7 @@ import type { ArgumentCall, ModelInput, ModelLayer, ModelResult, Note } from '..
 import type { ReadOptions } from '../read-options.ts'
 import type { BlobRef, CaffeLayer } from './dataflow.ts'
 import type { FileLayer } from './weights.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 /** A value of the new net. `dims` are those of one sample, [C, H, W]; axis 0 of Caffe is the batch. */
 export interface Blob {
@@ -128,7 +129,7 @@ export class NetBuilder {
     this.problems.push({
       where: `input ${value}`,
       what: 'its shape lies in the data, not in the file',
-      mend: `say it, without the batch: --shape ${value}=3x224x224`,
+      mend: `say it, without the batch: --shape ${quoted(value)}=3x224x224`,
     })
   }
 }

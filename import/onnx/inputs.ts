@@ -5,6 +5,7 @@ import { ELEMENT_TYPES } from './element-type.ts'
 import type { GraphProto, ValueInfoProto } from './proto.ts'
 import { MOST_AXES } from './tensor-data.ts'
 import { UNKNOWN, type Value } from './value.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 interface Inputs {
   readonly inputs: readonly ModelInput[]
@@ -70,7 +71,7 @@ function sampleShape(input: ValueInfoProto, told: readonly number[] | undefined,
   if ((input.shape?.length ?? 0) > MOST_AXES) return refuse(`it has ${input.shape!.length} axes`, 'no net has so many: the file is damaged')
   const open = (dim: number | string): boolean => typeof dim === 'string' || dim <= 0
   const asked = (input.shape ?? ['n', 'C', 'H', 'W']).slice(1).map((dim) => (open(dim) ? 224 : dim)).join('x')
-  const mend = `say it without the batch: --shape ${input.name}=${asked || 10}`
+  const mend = `say it without the batch: --shape ${quoted(input.name)}=${asked || 10}`
   if (told) {
     if (input.shape && input.shape.length !== told.length + 1)
       return refuse(`--shape gives it ${told.length} axes beside the batch, and it has ${input.shape.length - 1}`, mend)

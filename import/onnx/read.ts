@@ -12,6 +12,7 @@ import { storedTensor } from './tensor-data.ts'
 import { type Constant, parameterOf, type Value } from './value.ts'
 import { acrossBatch } from './node.ts'
 import { walkGraph } from './walk.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 /** The IR version up to which the format is known. */
 const LAST_IR = 13
@@ -46,7 +47,7 @@ function shapesWithBatch({ graph }: ModelProto, { shapes }: ReadOptions): readon
     return {
       where: `input ${name}`,
       what: `--shape gives it ${told.length} axes, as many as the model, so that none is the batch`,
-      mend: `say it without the batch: --shape ${name}=${told.slice(1).join('x')}`,
+      mend: `say it without the batch: --shape ${quoted(name)}=${told.slice(1).join('x')}`,
     }
   })
 }

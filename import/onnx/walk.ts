@@ -5,6 +5,7 @@ import { onnxOperators, operatorIn } from './operators/table.ts'
 import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from './proto.ts'
 import { storedTensor, type TensorFiles } from './tensor-data.ts'
 import { UNKNOWN, type Value } from './value.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 interface WalkOptions {
   /** What names stand for: inputs and initializers, and then all that nodes make. */
@@ -227,7 +228,7 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
 /** How to leave a node out: the values that it reads as outputs. */
 function cutBefore(proto: NodeProto, inputs: readonly (Value | undefined)[]): string {
   const names = [...new Set(proto.inputs.filter((_, i) => inputs[i]?.kind === 'tensor'))]
-  return `cut the net in front of it${names.length ? `: --outputs ${names.join(',')}` : ' with --outputs'}`
+  return `cut the net in front of it${names.length ? `: --outputs ${quoted(names.join(','))}` : ' with --outputs'}`
 }
 
 const functionKey = (domain: string, name: string, overload: string): string => `${domain}\n${name}\n${overload}`

@@ -2,6 +2,14 @@ import { describe, expect, test } from 'vitest'
 import { codes, inputsOf, layers, mistakes, names, net, program, underlined } from './programs.ts'
 
 describe('inputs', () => {
+  test('a layer that is called like an operator or a block is no value', () => {
+    const body = 'h = x -> relu as relu\n b = h -> b as b\n output o = add(relu, b, relu(h))\n output p = b'
+    const told = mistakes('block b(x) { return x -> relu }\n' + net(body.replace('b = h', 'g = h')))
+    expect(told.map(({ message }) => message)).toEqual(['relu', 'b', 'b'].map((name) => `${name} names a layer, not a value`))
+    expect(told[0]!.hint).toBe('give its value a name: NAME = ... as relu')
+    // Without such a layer it is a call that lacks what it works on.
+    expect(codes(net('output o = relu'))).toEqual(['values/too-few'])
+  })
   test('numbers, classes, a class a pixel, without a batch', () => {
     const { inputs } = program(
       'net n {\n input image: f32[1, 28, 28]\n input label: class[10]\n input map: class[21][32, 32]\n input anchors: f32[2, 3] whole\n output o = image -> relu }',

@@ -53,6 +53,27 @@ describe('channels behind, as Keras has them', () => {
     for (const input of ['f32[64, 100, 1]', 'f32[64, 4, 4]', 'f32[3, 32, 32]', 'f32[1, 128, 3]'])
       expect(told('x -> conv(8, 1)', input)).toEqual([])
   })
+  test('where something does not fit behind it', () => {
+    const warning = expect.stringContaining('warning input/channels-last')
+    expect(told('x -> conv(32, 3) -> max_pool(2)', 'f32[32, 32, 3]')).toEqual([
+      'error shape/max-pool-window; strides and pooling left 30 x 1 here: take fewer of them, larger inputs or a smaller window',
+      warning,
+    ])
+    // What points at the input says it itself.
+    expect(told('x -> conv(3, 16, 3)', 'f32[32, 32, 3]')).toEqual([
+      'error shape/conv-window; channels come first: f32[3, 32, 32]; the channels that go in are known, and not said: conv(16, 3) has 16 filters of 3 x 3',
+    ])
+    expect(told('x -> max_pool(4)', 'f32[28, 28, 1]')).toEqual(['error shape/max-pool-window; channels come first: f32[1, 28, 28]'])
+    expect(told('x -> conv(3, 128, 1)')).toEqual([expect.stringContaining('conv(128, 1) has 128 filters of 1 x 1')])
+    expect(told('x -> conv(8, 99)')).toEqual(['error shape/conv-window; take a smaller window or write pad: 18'])
+    expect(told('concat(conv(x, 4, 3), conv(x, 8, 3), axis: 3)')).toEqual([
+      'error shape/concat-mismatch; channels are axis 1, which is taken where none is said',
+    ])
+    expect(told('concat(conv(x, 4, [1, 3]), conv(x, 4, 1))')).toEqual(['error shape/concat-mismatch; they differ along axis 3'])
+    expect(told('concat(conv(x, 4, 1), conv(x, 8, 3), axis: 3)')).toEqual([
+      'error shape/concat-mismatch; all dimensions but axis 3 must be equal',
+    ])
+  })
   test('a batch that is written is told', () => {
     expect(told(layers, 'f32[64, 3, 32, 32]')).toEqual(['error shape/conv-rank; the batch is not written: f32[3, 32, 32]'])
     expect(told(layers, 'f32[n, 3, 32, 32]')).toContain('error name/undefined; the batch is implied, and left out')

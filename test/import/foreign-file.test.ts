@@ -25,6 +25,17 @@ test('refuses weights of another format, and any beside ONNX', async () => {
   await expect(importWith('net.prototxt', 'net.onnx')).rejects.toThrow(/no weights of Caffe.*\n.*a \.caffemodel/)
 })
 
+test('names of files stand in commands as a shell takes them', async () => {
+  for (
+    const [name, mend] of [['a b.caffemodel', /deploy\.prototxt "a b\.caffemodel" -o/], [
+      'a b.weights',
+      /net\.cfg "a b\.weights" -o/,
+    ]] as const
+  )
+    await expect(importModel(file(name, ''))).rejects.toThrow(mend)
+  await expect(importModel(file('$x.net', ''))).rejects.toThrow(/compile '\$x\.net' -o/)
+})
+
 test('says how bytes become a source', async () => {
   await expect(importModel(new Uint8Array(4) as never)).rejects.toThrow("importModel takes a ByteSource, bytesSource('net.onnx', bytes)")
 })

@@ -8,6 +8,7 @@ import { WireReader } from '../../protobuf/wire-reader.ts'
 import { readBlob } from '../weights.ts'
 import { fileBeside } from '../beside.ts'
 import { type Converter } from './converter.ts'
+import { quoted } from '../../../bundle/quoted.ts'
 
 /*
  * Layers that bring data become inputs. Caffe's pictures are 0..255, those of the language 0..1:
@@ -41,9 +42,9 @@ function pictures(paramName: string): Converter {
     if (!view.net.options.shapes?.has(top) && dims) {
       view.note(
         'changed',
-        `its pictures are taken for ${dims.join(' x ')}${
-          size === 0 && known ? `, those of ${known.data}` : ''
-        }; --shape ${top}=CxHxW says otherwise`,
+        `its pictures are taken for ${dims.join(' x ')}${size === 0 && known ? `, those of ${known.data}` : ''}; --shape ${
+          quoted(top)
+        }=CxHxW says otherwise`,
       )
     }
     feed(view, param, transform)
@@ -185,7 +186,7 @@ function sourcesOf(view: LayerView, shapes: readonly (readonly number[])[]): rea
   if (view.layer.train) view.net.batch ??= shapes[0]?.[0]
   return tops.map((top, i) => {
     const shape = shapes[i] ?? shapes[0]
-    if (shape?.some((dim) => dim < 1)) view.refuse(`its shape is [${shape.join(', ')}]`, `say it: --shape ${top}=3x224x224`)
+    if (shape?.some((dim) => dim < 1)) view.refuse(`its shape is [${shape.join(', ')}]`, `say it: --shape ${quoted(top)}=3x224x224`)
     return view.net.source(top, shape?.slice(1))
   })
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
-import { quoted } from '../../cli/quoted.ts'
+import { quoted } from '../../bundle/quoted.ts'
 
 const WORDS = [
   'a/b.net',
