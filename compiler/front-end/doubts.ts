@@ -9,7 +9,7 @@ import { traitsOf } from '../ops/traits.ts'
 import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/clip`, `train/rate`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/rate`, `train/clip`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -29,7 +29,6 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     ]),
     ...idleArguments(program, graph),
     ...foreignOrders(program, graph, operators),
-    ...clippedAway(program),
     ...nothingLearned(program),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
@@ -53,30 +52,26 @@ function appliedTwice(
   }]
 }
 
-/** The widest range of scores, of which softmax_loss cannot be sure: of ten classes none gets more than 0.45. */
-const NARROW = 2
-
-/**
- * Scores out of a function with bounds, by which a loss never gets small: on one side of 0, or too close to each other. What is cut off at 0 for
- * softmax_loss has no gradient there, so that the score of a right class never rises.
- */
+/** Scores out of a function with bounds, by which a loss never gets small: an activation behind the last layer, out of habit. */
 function boundedScores(
   node: Node,
   makerOf: (value: Value) => Node | undefined,
   operators: ReadonlyMap<string, Operator>,
 ): Diagnostic[] {
   const { wantsScores, applies } = traitsOf(operators, node)
-  const before = node.inputs[0] && makerOf(node.inputs[0])
+  const through = (value: Value): Node | undefined => {
+    const made = makerOf(value)
+    return made && traitsOf(operators, made).identityAtTest ? through(made.inputs[0]!) : made
+  }
+  const before = node.inputs[0] && through(node.inputs[0])
   if (!wantsScores || !before || before.op === applies) return []
-  const { bounds, rectifier } = traitsOf(operators, before)
-  const [least, most] = bounds?.(before.attributes) ?? [-Infinity, Infinity]
-  const oneSided = least >= 0 || most <= 0
-  if (wantsScores === 'sides' ? !oneSided : !(most - least <= NARROW || (rectifier && least === 0))) return []
+  const [least, most] = traitsOf(operators, before).bounds?.(before.attributes) ?? [-Infinity, Infinity]
+  if (least <= wantsScores[0] && most >= wantsScores[1]) return []
   return [{
     severity: 'warning',
     code: 'loss/bounded-scores',
-    message: `${node.op} takes scores of any size, and ${before.op} gives none below ${least}${
-      most === Infinity ? '' : ` or above ${most}`
+    message: `${node.op} takes scores of any size, and ${before.op} gives none ${
+      [...(least === -Infinity ? [] : [`below ${least}`]), ...(most === Infinity ? [] : [`above ${most}`])].join(' or ')
     }`,
     labels: [{ span: node.span, text: 'here' }, { span: before.span, text: 'scores are bounded here' }],
     hint: `give ${node.op} what goes into ${before.name}; -> mul(1) between them says that it is meant`,
@@ -161,26 +156,33 @@ function divisionByZero(node: Node): Diagnostic[] {
   }]
 }
 
-/** A training by which no weight moves. */
-function nothingLearned({ train }: Program): Diagnostic[] {
-  if (!train || train.solver.args['lr'] !== 0) return []
-  return [{
-    severity: 'warning',
+/** Arguments of a solver by which no weight moves, or none by the loss. */
+const IDLE: readonly {
+  readonly argument: string
+  readonly code: string
+  readonly what: string
+  readonly mend: (solver: string) => string
+}[] = [
+  {
+    argument: 'lr',
     code: 'train/rate',
-    message: 'lr is 0: no weight moves, so that nothing is learned',
-    labels: [{ span: headOf(train.span, 'train'), text: 'here' }],
-    hint: `give ${train.solver.call} a rate, e.g. lr: 0.01`,
-  }]
-}
-
-/** Gradients that are clipped to nothing. */
-function clippedAway({ train }: Program): Diagnostic[] {
-  if (!train || train.solver.args['clip_gradients'] !== 0) return []
-  return [{
-    severity: 'warning',
+    what: 'no weight moves, so that nothing is learned',
+    mend: (solver) => `give ${solver} a rate, e.g. lr: 0.01`,
+  },
+  {
+    argument: 'clip_gradients',
     code: 'train/clip',
-    message: 'clip_gradients is 0: nothing is left of any gradient, so that nothing is learned of the loss',
-    labels: [{ span: headOf(train.span, 'train'), text: 'here' }],
-    hint: 'leave it out for gradients as they are; it is the largest joint norm that they may have',
-  }]
-}
+    what: 'nothing is left of any gradient, so that nothing is learned of the loss',
+    mend: () => 'leave it out for gradients as they are; it is the largest joint norm that they may have',
+  },
+]
+
+/** A training in which an argument of 0 leaves nothing to learn. */
+const nothingLearned = ({ train }: Program): Diagnostic[] =>
+  IDLE.filter(({ argument }) => train?.solver.args[argument] === 0).map(({ argument, code, what, mend }) => ({
+    severity: 'warning',
+    code,
+    message: `${argument} is 0: ${what}`,
+    labels: [{ span: headOf(train!.span, 'train'), text: 'here' }],
+    hint: mend(train!.solver.call),
+  }))

@@ -77,6 +77,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     doc: 'x where positive, slope x elsewhere',
     rectifier: true,
     parameters: [{ name: 'slope', type: { kind: 'number' }, default: 0.01, doc: 'what negative values are multiplied by' }],
+    bounds: (a) => [slopeOf(a) > 0 ? -Infinity : 0, Infinity],
     value: (x, a) => select('lt', 0, x, x, mul(slopeOf(a), x)),
     // A negative slope turns signs, so that the output's says nothing about the input's.
     from: (a) => (slopeOf(a) >= 0 ? 'y' : 'x'),
@@ -87,6 +88,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     doc: 'x where positive, alpha (exp(x) - 1) elsewhere',
     rectifier: true,
     parameters: [{ name: 'alpha', type: { kind: 'number' }, default: 1, doc: 'minus the limit on the left' }],
+    bounds: (a) => [Math.min(0, -alphaOf(a)), Infinity],
     value: (x, a) => select('lt', 0, x, x, mul(alphaOf(a), sub(exp(min(x, 0)), 1))),
     from: (a) => (alphaOf(a) > 0 ? 'y' : 'x'),
     // alpha exp(x) = y + alpha
@@ -127,6 +129,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     name: 'silu',
     doc: 'x sigmoid(x), also called swish',
     rectifier: true,
+    bounds: () => [-0.28, Infinity],
     value: (x) => mul(x, sigmoidOf(x)),
     from: () => 'x',
     // (x s)' = s + x s (1 - s)
@@ -145,6 +148,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
       default: 'none',
       doc: 'tanh: the older form, an approximation',
     }],
+    bounds: () => [-0.171, Infinity],
     value: (x, a) => (a['approximate'] === 'tanh' ? mul(mul(0.5, x), add(1, geluTanh(x))) : mul(x, normal(x))),
     from: () => 'x',
     gradient: (dy, x, a) => {
@@ -160,6 +164,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     name: 'mish',
     doc: 'x tanh(softplus(x))',
     rectifier: true,
+    bounds: () => [-0.31, Infinity],
     value: (x) => mul(x, mishGate(x).gate),
     from: () => 'x',
     // (x t)' = t + x (1 - t^2) sigmoid(x)
@@ -171,6 +176,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
   {
     name: 'selu',
     doc: '1.0507 times elu with alpha 1.6733: keeps mean 0 and variance 1 (Klambauer et al. 2017)',
+    bounds: () => [-1.76, Infinity],
     value: (x) => mul(SELU_SCALE, select('lt', 0, x, x, mul(SELU_ALPHA, expm1Of(min(x, 0))))),
     from: () => 'x',
     gradient: (dy, x) => mul(dy, select('lt', 0, x, SELU_SCALE, mul(SELU_SCALE * SELU_ALPHA, exp(min(x, 0))))),
@@ -180,6 +186,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     doc: 'x where positive, alpha (exp(x / alpha) - 1) elsewhere: elu whose slope has no jump (Barron 2017)',
     rectifier: true,
     parameters: [{ name: 'alpha', type: { kind: 'number', above: 0 }, default: 1, doc: 'minus the limit on the left' }],
+    bounds: (a) => [-alphaOf(a), Infinity],
     value: (x, a) => select('lt', 0, x, x, mul(alphaOf(a), expm1Of(div(min(x, 0), alphaOf(a))))),
     from: () => 'x',
     gradient: (dy, x, a) => select('lt', 0, x, dy, mul(dy, exp(div(min(x, 0), alphaOf(a))))),
@@ -206,6 +213,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     doc: 'x where it is above alpha, 0 elsewhere',
     rectifier: true,
     parameters: [{ name: 'alpha', type: { kind: 'number' }, default: 1, doc: 'what x must exceed' }],
+    bounds: (a) => [Math.min(0, alphaOf(a)), Infinity],
     value: (x, a) => select('lt', alphaOf(a), x, x, orNaN(x, 0)),
     from: () => 'x',
     gradient: (dy, x, a) => select('lt', alphaOf(a), x, dy, orNaN(x, 0)),
@@ -226,6 +234,7 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     name: 'hard_swish',
     doc: 'x hard_sigmoid(x)',
     rectifier: true,
+    bounds: () => [-0.375, Infinity],
     value: (x) => div(mul(x, max(0, min(6, add(x, 3)))), 6),
     from: () => 'x',
     gradient: (dy, x) => mul(dy, select('le', x, -3, 0, select('le', 3, x, 1, add(div(x, 3), 0.5)))),

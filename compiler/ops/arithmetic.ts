@@ -38,14 +38,22 @@ const FUNCTIONS: readonly ElementwiseFunction[] = [
   {
     name: 'abs',
     doc: '|x|',
+    bounds: () => [0, Infinity],
     value: abs,
     from: () => 'x',
     // 0 at 0, as Caffe and PyTorch have it.
     gradient: (dy, x) => select('lt', 0, x, dy, select('lt', x, 0, neg(dy), orNaN(x, 0))),
   },
-  { name: 'exp', doc: 'e to the power of x', value: exp, from: () => 'y', gradient: (dy, y) => mul(dy, y) },
+  { name: 'exp', doc: 'e to the power of x', bounds: () => [0, Infinity], value: exp, from: () => 'y', gradient: (dy, y) => mul(dy, y) },
   { name: 'log', doc: 'the natural logarithm of x', value: log, from: () => 'x', gradient: (dy, x) => div(dy, x) },
-  { name: 'sqrt', doc: 'the square root of x', value: sqrt, from: () => 'y', gradient: (dy, y) => div(mul(0.5, dy), y) },
+  {
+    name: 'sqrt',
+    doc: 'the square root of x',
+    bounds: () => [0, Infinity],
+    value: sqrt,
+    from: () => 'y',
+    gradient: (dy, y) => div(mul(0.5, dy), y),
+  },
   {
     name: 'reciprocal',
     doc: '1 / x',
@@ -57,6 +65,7 @@ const FUNCTIONS: readonly ElementwiseFunction[] = [
     name: 'pow',
     doc: 'x to the power of a number; negative x have powers to whole numbers alone',
     parameters: [{ name: 'exponent', type: { kind: 'number' }, doc: 'the power; 2 squares' }],
+    bounds: (a) => [numberOf(a, 'exponent', 1) % 2 === 0 ? 0 : -Infinity, Infinity],
     value: (x, a) => powerOf(x, numberOf(a, 'exponent', 1)),
     from: () => 'x',
     gradient: (dy, x, a) => {

@@ -139,7 +139,7 @@ const softmaxDx: Operator = {
 const logSoftmax: Operator = {
   name: 'log_softmax',
   signature: { name: 'log_softmax', parameters, doc: 'logarithms of probabilities over the channel axis, or over others' },
-  traits: { keepsClasses: true },
+  traits: { keepsClasses: true, bounds: () => [-Infinity, 0] },
   shape,
   equations: (node) => {
     const x = node.inputs[0]!

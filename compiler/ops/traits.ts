@@ -60,9 +60,9 @@ export interface OperatorTraits {
   readonly comparesLabels?: boolean
   /** The operator that this one applies to its first input itself, so that one in front of it would be a second: `softmax` of `softmax_loss`. */
   readonly applies?: string
-  /** A loss whose scores are to lie on both sides of 0 (`sides`), or as far apart as they are sure (`apart`). */
-  readonly wantsScores?: 'sides' | 'apart'
-  /** The least and the most that the output can be, where its function has bounds. */
+  /** The scores that a loss gets small by: the least of them not above the first number, the most not below the second. */
+  readonly wantsScores?: readonly [least: number, most: number]
+  /** The least and the most that the output can be, where its function has bounds; rounded away from each other. */
   readonly bounds?: (attributes: Attributes) => readonly [least: number, most: number]
   /** The output's channels are the classes that the first input's channels score: `softmax`. */
   readonly keepsClasses?: boolean

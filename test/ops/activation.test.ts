@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { erf } from '../../compiler/targets/interpreter/erf.ts'
+import { operators } from '../../compiler/ops/registry.ts'
 import { backward, codes, expectClose, expectGradients, fed, forward } from './run-operator.ts'
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
@@ -42,6 +43,15 @@ describe.each(FORMULAS)('$op $attributes', ({ op, attributes, f }) => {
 
   test('gives its formula', () => expectClose(forward(call), data.map(f), 1e-12))
   test('has the slope of its formula', () => expectGradients(call))
+  test('has the bounds of its formula', () => {
+    const values = Array.from({ length: 8001 }, (_, i) => f((i - 4000) / 100))
+    const [least, most] = operators.get(op)!.traits!.bounds?.(attributes ?? {}) ?? [-Infinity, Infinity]
+    for (const [bound, end] of [[least, Math.min(...values)], [most, Math.max(...values)]] as const) {
+      if (Number.isFinite(bound)) expect(Math.abs(bound - end)).toBeLessThan(op === 'softsign' ? 0.03 : 0.01)
+      else expect(Math.abs(end)).toBeGreaterThan(0.3)
+    }
+    expect(least <= Math.min(...values) && most >= Math.max(...values)).toBe(true)
+  })
   test('of a whole input', () => expectClose(forward({ ...call, inputs: [{ shape: [12], data, whole: true }] }), data.map(f), 1e-12))
 })
 

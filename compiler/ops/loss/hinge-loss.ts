@@ -21,7 +21,7 @@ const hingeLoss: Operator = {
   signature: lossSignature('hinge_loss', 2, [
     { name: 'norm', type: { kind: 'integer', min: 1, max: 2 }, default: 1, doc: '2 squares the margins' },
   ], 'by how much scores miss their margin, one class against all others'),
-  traits: { betterIs: 'lower', comparesLabels: true, wantsScores: 'sides' },
+  traits: { betterIs: 'lower', comparesLabels: true, wantsScores: [-1, 1] },
   shape: scalarUnless((q) => {
     const x = q.inputs[0]!
     const problems = labelledProblems(q)

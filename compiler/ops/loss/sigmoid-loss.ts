@@ -13,7 +13,7 @@ const sigmoidLoss: Operator = {
     { name: 'ignore', type: { kind: 'number' }, optional: true, named: true, doc: 'elements with this target do not count' },
     normalization('batch_size'),
   ], 'the cross entropy of a sigmoid of each score with its target between 0 and 1'),
-  traits: { betterIs: 'lower', applies: 'sigmoid', wantsScores: 'sides' },
+  traits: { betterIs: 'lower', applies: 'sigmoid', wantsScores: [-2, 2] },
   shape: scalarUnless(sameShapes),
   equations: (node) => {
     const [x, target] = node.inputs as readonly [Value, Value]

@@ -23,7 +23,7 @@ const softmaxLoss: Operator = {
     { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
     normalization('valid'),
   ], "minus the logarithm of the labelled class' probability"),
-  traits: { betterIs: 'lower', comparesLabels: true, applies: 'softmax', wantsScores: 'apart' },
+  traits: { betterIs: 'lower', comparesLabels: true, applies: 'softmax', wantsScores: [-2, -Infinity] },
   shape: scalarUnless(labelledProblems),
   equations: (node) => {
     const [x, labels] = node.inputs as readonly [Value, Value]
