@@ -9,7 +9,7 @@ import { traitsOf } from '../ops/traits.ts'
 import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `train/rate`, `train/clip`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `argument/picture-range`, `train/rate`, `train/clip`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */
@@ -30,6 +30,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     ...idleArguments(program, graph),
     ...foreignOrders(program, graph, operators),
     ...nothingLearned(program),
+    ...ofBytes(program, graph),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
 }
@@ -154,6 +155,28 @@ function divisionByZero(node: Node): Diagnostic[] {
     labels: [{ span: node.span, text: 'here' }],
     hint: 'divide by another number',
   }]
+}
+
+/** Data sets whose pictures are 0..1. */
+const PICTURES = ['mnist', 'fashion_mnist', 'cifar10', 'images', 'idx']
+
+/** `normalize(mean: [104, 117, 123])` of what are pictures: by three means, or by the data. Theirs are 0..1, and elsewhere often 0..255. */
+function ofBytes({ inputs, train }: Program, graph: Graph): Diagnostic[] {
+  return graph.nodes.flatMap((node): Diagnostic[] => {
+    const { mean, std } = node.attributes as Readonly<Record<string, readonly number[] | undefined>>
+    const input = inputs.find(({ name, type }) => name === node.inputs[0]?.name && type === 'f32')
+    if (!mean || !std || !input || mean.some((m) => m <= 1 || m > 255)) return []
+    const [channels] = input.shape
+    if (input.shape.length !== 3 || !(PICTURES.includes(train?.data?.call ?? '') || (channels === 3 && mean.length === 3))) return []
+    const of255 = (list: readonly number[]): string => `[${list.map((v) => Number((v / 255).toPrecision(4))).join(', ')}]`
+    return [{
+      severity: 'warning',
+      code: 'argument/picture-range',
+      message: `${node.op} subtracts ${mean.join(', ')} from ${input.name}, and pictures come as 0..1`,
+      labels: [{ span: node.span, text: 'here' }],
+      hint: `write mean: ${of255(mean)}, std: ${of255(std)}; where ${input.name} is not 0..1, -> mul(1) in front says so`,
+    }]
+  })
 }
 
 /** Arguments of a solver by which no weight moves, or none by the loss. */

@@ -56,6 +56,7 @@ const SHARED_PARAMS: Readonly<Record<string, string>> = {
 const LAYER_PARAMS: Readonly<Record<string, string>> = {
   ...SHARED_PARAMS,
   batch_norm_param: 'BatchNormParameter',
+  bn_param: 'BNParameter',
   bias_param: 'BiasParameter',
   clip_param: 'ClipParameter',
   crop_param: 'CropParameter',
@@ -63,7 +64,9 @@ const LAYER_PARAMS: Readonly<Record<string, string>> = {
   embed_param: 'EmbedParameter',
   flatten_param: 'FlattenParameter',
   input_param: 'ShapesParameter',
+  interp_param: 'InterpParameter',
   log_param: 'ExpParameter',
+  norm_param: 'NormalizeParameter',
   parameter_param: 'ParameterParameter',
   permute_param: 'PermuteParameter',
   prelu_param: 'PReLUParameter',
@@ -71,8 +74,10 @@ const LAYER_PARAMS: Readonly<Record<string, string>> = {
   reduction_param: 'ReductionParameter',
   reshape_param: 'ReshapeParameter',
   scale_param: 'ScaleParameter',
+  shuffle_channel_param: 'ShuffleChannelParameter',
   swish_param: 'SwishParameter',
   tile_param: 'TileParameter',
+  upsample_param: 'UpsampleParameter',
 }
 
 const fieldsOf = (params: Readonly<Record<string, string>>): string => Object.entries(params).map(([name, of]) => `${name}:${of}`).join(' ')
@@ -101,6 +106,8 @@ const SOURCES: Readonly<Record<string, string>> = {
   ClipParameter: 'min:float max:float',
   ConcatParameter: 'axis:int concat_dim:int',
   BatchNormParameter: 'use_global_stats:bool moving_average_fraction:float eps:float decay:float',
+  BNParameter: 'slope_filler:FillerParameter bias_filler:FillerParameter scale_filler:FillerParameter shift_filler:FillerParameter'
+    + ` momentum:float eps:float frozen:bool bn_mode:LEARN|INFERENCE ${ENGINE}`,
   BiasParameter: 'axis:int num_axes:int filler:FillerParameter',
   ContrastiveLossParameter: 'margin:float legacy_version:bool',
   ConvolutionParameter: `${WEIGHTS} pad:int* kernel_size:int* stride:int* dilation:int* pad_h:int pad_w:int kernel_h:int kernel_w:int`
@@ -119,15 +126,17 @@ const SOURCES: Readonly<Record<string, string>> = {
   HingeLossParameter: 'norm:L1=1|L2=2',
   ImageDataParameter: `${PICTURES} rand_skip:int shuffle:bool new_height:int new_width:int is_color:bool root_folder:text`,
   InfogainLossParameter: 'source:text axis:int',
+  InterpParameter: 'height:int width:int zoom_factor:int shrink_factor:int pad_beg:int pad_end:int',
   InnerProductParameter: `${WEIGHTS} axis:int transpose:bool`,
   ShapesParameter: 'shape:BlobShape*',
   LRNParameter: `local_size:int alpha:float beta:float norm_region:ACROSS_CHANNELS|WITHIN_CHANNEL k:float ${ENGINE}`,
   MemoryDataParameter: 'batch_size:int channels:int height:int width:int',
   MVNParameter: 'normalize_variance:bool across_channels:bool eps:float',
+  NormalizeParameter: 'across_spatial:bool scale_filler:FillerParameter channel_shared:bool eps:float',
   ParameterParameter: 'shape:BlobShape',
   PermuteParameter: 'order:int*',
   PoolingParameter: `${POOL} pad:int pad_h:int pad_w:int kernel_size:int kernel_h:int kernel_w:int stride:int stride_h:int stride_w:int`
-    + ` ${ENGINE} global_pooling:bool round_mode:CEIL|FLOOR`,
+    + ` ${ENGINE} global_pooling:bool round_mode:CEIL|FLOOR ceil_mode:bool`,
   PowerParameter: 'power:float scale:float shift:float',
   PReLUParameter: 'filler:FillerParameter channel_shared:bool',
   PythonParameter: 'module:text layer:text param_str:text share_in_parallel:bool',
@@ -136,10 +145,12 @@ const SOURCES: Readonly<Record<string, string>> = {
   ReshapeParameter: 'shape:BlobShape axis:int num_axes:int',
   ScaleParameter: 'axis:int num_axes:int filler:FillerParameter bias_term:bool bias_filler:FillerParameter',
   EngineParameter: ENGINE,
+  ShuffleChannelParameter: 'group:int',
   SliceParameter: 'axis:int slice_point:int* slice_dim:int',
   SoftmaxParameter: `${ENGINE} axis:int`,
   SwishParameter: 'beta:float',
   TileParameter: 'axis:int tiles:int',
+  UpsampleParameter: 'scale:int scale_h:int scale_w:int pad_out_h:bool pad_out_w:bool upsample_h:int upsample_w:int',
   ThresholdParameter: 'threshold:float',
   WindowDataParameter: `${PICTURES} fg_threshold:float bg_threshold:float fg_fraction:float context_pad:int crop_mode:text`
     + ' cache_images:bool root_folder:text',

@@ -76,7 +76,7 @@ describe('scores out of a function with bounds', () => {
     ['elu(8)', 'softmax_loss'],
     ['leaky_relu', 'softmax_loss'],
     ['log_softmax', 'softmax_loss'],
-    ['relu -> reshape([3, 1, 1]) -> global_avg_pool', 'softmax_loss'],
+    ['relu -> reshape([3, 1, 1]) -> global_avg_pool -> flatten', 'softmax_loss'],
     ['pow(3)', 'softmax_loss'],
     ['tanh', 'hinge_loss'],
     ['elu', 'hinge_loss'],
@@ -230,4 +230,17 @@ test('scores and their label the other way round are told so', () => {
   expect(told(net('s = x -> fc(3)\nloss = softmax_loss(t, s)'))).toEqual([
     expect.stringMatching(/^error shape\/label-as-numbers .*; scores stand first and their label second: softmax_loss\(scores, t\)/),
   ])
+})
+
+test('means of pictures 0..255 are warned of', () => {
+  const of = (mean: string, input = 'f32[3, 32, 32]', train = ''): string[] =>
+    told(`net a {\n input x: ${input}\n output y = x -> normalize(mean: ${mean}, std: 1)\n}\n${train}`)
+  expect(of('[104, 117, 123]')).toEqual([
+    'warning argument/picture-range normalize subtracts 104, 117, 123 from x, and pictures come as 0..1; '
+    + 'write mean: [0.4078, 0.4588, 0.4824], std: [0.003922]; where x is not 0..1, -> mul(1) in front says so',
+  ])
+  expect(of('128', 'f32[1, 28, 28]')).toEqual([])
+  expect(of('[0.48, 0.45, 0.4]')).toEqual([])
+  expect(of('[1013, 280, 5]')).toEqual([])
+  expect(of('[104, 117, 123]', 'f32[3]')).toEqual([])
 })

@@ -100,5 +100,6 @@ export const activationConverters: Readonly<Record<string, Converter>> = {
   Exp: exp,
   Log: log,
   Swish: swish,
+  Mish: plain('mish'),
   Clip: clip,
 }

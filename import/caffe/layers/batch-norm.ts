@@ -109,11 +109,38 @@ function checkVariance(view: LayerView, variance: Float32Array): void {
   )
 }
 
-/** `BN` of later Dragons; and of a Caffe of its own (`bn_param`), which is refused by the field that nobody knows. */
+/** `BN` with `bn_param`: PSPNet's has slope, bias, mean, variance; SegNet's scale and shift, which in mode INFERENCE is all that it does. */
+const forkedNorm: Converter = (view) => {
+  const param = view.param('bn_param')
+  const x = view.x()
+  const channels = channelsOf(x)
+  const count = view.fileBlobs()?.length
+  if (count === 2 || param.has('bn_mode') || param.has('scale_filler') || param.has('shift_filler')) {
+    if (param.text('bn_mode', 'LEARN') === 'LEARN') {
+      view.refuse(
+        'its bn_mode is LEARN: it normalizes with the batch, and its scale and shift are not those of INFERENCE',
+        'take the deploy.prototxt and the weights with bn_mode: INFERENCE',
+      )
+    }
+    return [view.emit('scale', [x], x.dims, {}, { top: 0, parameters: view.parameters([['weight', [channels]], ['bias', [channels]]]) })]
+  }
+  view.net.styles.add('merged')
+  const stats: Argument = param.flag('frozen', false) ? 'global'
+    : { call: 'moving', arguments: { newest: Number((1 - param.number('momentum', 0.9)).toPrecision(12)) } }
+  const tensors = view.tensors([['gamma', [channels]], ['beta', [channels]], ['running_mean', [channels]], ['running_var', [channels]]])
+  if (tensors) checkVariance(view, tensors['running_var']!.values())
+  return [
+    view.emit('batch_norm', [x], x.dims, { eps: param.number('eps', 1e-5), stats }, {
+      top: 0,
+      parameters: { arguments: {}, ...(tensors && { parameters: tensors }) },
+    }),
+  ]
+}
+
+/** `BN` of later Dragons, or with `bn_param` of other forks. */
 const fusedNorm: Converter = (view) => {
   const param = view.param('batch_norm_param')
-  if (view.message.unknown.some(({ name }) => name === 'bn_param'))
-    view.refuse('a BN with bn_param has no equal', 'write it as BatchNorm and Scale')
+  if (view.message.has('bn_param')) return forkedNorm(view)
   const x = view.x()
   view.net.styles.add('merged')
   const channels = channelsOf(x)

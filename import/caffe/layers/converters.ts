@@ -3,6 +3,7 @@ import { batchNormConverters } from './batch-norm.ts'
 import type { Converter } from './converter.ts'
 import { convolutionConverters } from './convolution.ts'
 import { dataConverters } from './data.ts'
+import { forkConverters } from './forks.ts'
 import { joiningConverters } from './joining.ts'
 import { lossConverters } from './loss.ts'
 import { normalizationConverters } from './normalization.ts'
@@ -16,6 +17,7 @@ export const CONVERTERS: ReadonlyMap<string, Converter> = new Map(Object.entries
   ...activationConverters,
   ...joiningConverters,
   ...lossConverters,
+  ...forkConverters,
 }))
 
 const CUT = 'cut the net in front of it by --outputs'

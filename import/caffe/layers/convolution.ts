@@ -91,7 +91,7 @@ const pooling: Converter = (view) => {
   }
   const kernel = least(view, 'kernel_size', pairOf(view, param, 'kernel_size', 'kernel', undefined), 1)
   if (pad.some((n, d) => n >= kernel[d]!)) view.refuse(`its pad ${pad.join(' x ')} is as large as the window`)
-  const round = param.text('round_mode', 'CEIL').toLowerCase() as 'ceil' | 'floor'
+  const round = param.text('round_mode', param.flag('ceil_mode', true) ? 'CEIL' : 'FLOOR').toLowerCase() as 'ceil' | 'floor'
   const made = [height, width].map((n, d) => Math[round]((n + 2 * pad[d]! - kernel[d]!) / stride[d]!) + 1)
   const spatial = [height, width].map((n, d) => made[d]! - (round === 'ceil' && (made[d]! - 1) * stride[d]! >= n + pad[d]! ? 1 : 0))
   if (spatial.some((n) => n < 1)) view.refuse(`nothing is left of a map of ${height} x ${width} (--shape tells a larger input)`)

@@ -50,6 +50,7 @@ function pictures(paramName: string): Converter {
     feed(view, param, transform)
     if (known) view.net.data = { call: known.data, arguments: {} }
     else view.note('left out', `it reads ${param.text('source', 'no source')}; here --data of \`fusenet train\` says where samples are`)
+    tellOrder(view, x)
     const normalized = normalizedPictures(view, x, transform)
     return label === undefined ? [normalized] : [normalized, view.net.source(label, [])]
   }
@@ -170,7 +171,19 @@ const hdf5: Converter = (view) => {
 
 const shapesOf = (param: Message): readonly (readonly number[])[] => param.messages('shape').map((shape) => shape.numbers('dim'))
 
-const input: Converter = (view) => sourcesOf(view, shapesOf(view.param('input_param')))
+const input: Converter = (view) => {
+  const blobs = sourcesOf(view, shapesOf(view.param('input_param')))
+  for (const blob of blobs) tellOrder(view, blob, ', as a rule, and are 0..255 less a mean; pictures are red first and 0..1 here')
+  return blobs
+}
+
+/** Tells of trained weights that they take blue for the first channel, as OpenCV reads pictures for Caffe. */
+function tellOrder(view: LayerView, { value, dims }: Blob, rest = '; here red is'): void {
+  const [channels, height = 0, width = 0] = dims
+  if (channels !== 3 || Math.min(height, width) < 8 || !view.net.options.fileLayers) return
+  const exchange = `concat(slice(${value}, 1, 2), slice(${value}, 1, 1, 2), slice(${value}, 1, 0, 1))`
+  view.note('differs', `Caffe's pictures have blue first${rest}: ${exchange} exchanges them`)
+}
 
 const dummy: Converter = (view) => {
   const param = view.param('dummy_data_param')

@@ -255,3 +255,38 @@ test('a type that is nearly one of Caffe has its name told', () => {
   expect(() => read('input: "data" input_shape { dim: 1 dim: 2 } layer { name: "a" type: "ReLu" bottom: "data" top: "a" }'))
     .toThrow('layers of type ReLu have no equal; did you mean ReLU?')
 })
+
+describe('forks', () => {
+  test.each([
+    ['Interp', '', 'nothing says how large its map gets'],
+    ['Interp', 'interp_param { height: 4 width: 4 pad_beg: -1 }', 'its pad_beg and pad_end cut the map'],
+    ['Upsample', 'bottom: "x"', 'it puts values back where a pooling found them'],
+    ['ShuffleChannel', 'shuffle_channel_param { group: 2 }', '3 channels do not fall into 2 groups'],
+    ['Axpy', 'bottom: "x" bottom: "x"', 'its bottoms are [n, 3, 8, 6], [n, 3, 8, 6], [n, 3, 8, 6]'],
+    ['BN', 'bn_param { bn_mode: LEARN }', 'its bn_mode is LEARN'],
+  ])('%s with %s is refused', (type, rest, what) => expect(() => read(layer(type, rest))).toThrow(what))
+
+  test('Interp without a change, and sizes that factors make', () => {
+    expect(
+      calls(
+        read(
+          layer('Interp', 'interp_param { height: 8 width: 6 }') +
+            layer('ReLU').slice(IMAGE.length).replace('"x"', '"y"').replaceAll('"l"', '"r"').replace('top: "y"', 'top: "z"'),
+        ),
+      ),
+    ).toEqual(['z = relu(x)'])
+    expect(calls(read(layer('Interp', 'interp_param { shrink_factor: 2 zoom_factor: 3 }')))).toEqual([
+      'y = resize(x, size: [10, 7], mode: linear, coordinates: align_corners)',
+    ])
+  })
+})
+
+test('of weights it is told that their pictures have blue first', () => {
+  const weights = bytesSource('w.caffemodel', caffemodel([{ name: 'l', blobs: [{ shape: [1, 3, 1, 1], data: [1, 2, 3] }] }]))
+  const net = layer('Convolution', 'convolution_param { num_output: 1 kernel_size: 1 bias_term: false }').replace('dim: 6', 'dim: 9')
+  const told = (options: ReadOptions): string[] => read(net, options).notes.map(({ kind, text }) => `${kind} ${text}`)
+  expect(told({ weights })).toEqual([
+    expect.stringMatching(/^differs Caffe's pictures have blue first, .*: concat\(slice\(x, 1, 2\), .* exchanges them/),
+  ])
+  expect(told({}).join()).not.toMatch('blue')
+})

@@ -168,7 +168,7 @@ describe('what cannot be brought', () => {
 layer { name: "r" type: "ReLU" bottom: "x" top: "r" }
 layer { name: "py" type: "Python" bottom: "r" top: "p" python_param { module: "m" layer: "L" } }
 layer { name: "roi" type: "ROIPooling" bottom: "p" top: "q" roi_pooling_param { pooled_w: 7 } }
-layer { name: "st" type: "Pooling" bottom: "r" top: "s" pooling_param { pool: STOCHASTIC kernel_size: 2 ceil_mode: false } }`
+layer { name: "st" type: "Pooling" bottom: "r" top: "s" pooling_param { pool: STOCHASTIC kernel_size: 2 border_mode: false } }`
     let told = ''
     try {
       readCaffe(source('net.prototxt', text))
@@ -178,7 +178,7 @@ layer { name: "st" type: "Pooling" bottom: "r" top: "s" pooling_param { pool: ST
     expect(told.split('\n').filter((line) => !line.startsWith(' '))).toEqual([
       'net.prototxt:3 layer py (Python): it runs code of Python, which is not in the file',
       'net.prototxt:4 layer roi (ROIPooling): regions are chosen outside of the net here',
-      'net.prototxt:5 layer st: Caffe has no field ceil_mode here',
+      'net.prototxt:5 layer st: Caffe has no field border_mode here',
       'net.prototxt:5 layer st (Pooling): stochastic pooling has no equal: it draws from its window in training',
     ])
     expect(readCaffe(source('net.prototxt', text), { outputs: ['r'] }).results).toEqual([{ kind: 'output', name: 'r', value: 'r' }])

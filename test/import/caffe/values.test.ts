@@ -102,6 +102,41 @@ const cases: readonly (readonly [name: string, layer: string, want: readonly num
     'type: "Pooling" pooling_param { kernel_h: 1 kernel_w: 2 stride: 2 pad_w: 1 }',
     points(C, 2, 2, (n, c, h, w) => at(n, c, 2 * h, w)),
   ],
+  // Forks. Corners of Interp's maps lie on each other: rows 0, 1/2, 1, ... of 4 make 7, columns 0 and 1 make 3.
+  [
+    'zoomed',
+    'type: "Interp" interp_param { zoom_factor: 2 }',
+    points(C, 7, 3, (n, c, h, w) => mean([[0, 0], [0, 1], [1, 0], [1, 1]].map(([a, b]) => at(n, c, (h + a!) >> 1, (w + b!) >> 1)))),
+  ],
+  ['shrunk', 'type: "Interp" interp_param { shrink_factor: 3 }', points(C, 2, 1, (n, c, h) => at(n, c, 3 * h, 0))],
+  ['interp_like', 'type: "Interp" bottom: "like"', points(C, 2, 1, (n, c, h) => at(n, c, 3 * h, 0))],
+  ['enlarged', 'type: "Upsample" upsample_param { scale: 2 }', points(C, 2 * H, 2 * W, (n, c, h, w) => at(n, c, h >> 1, w >> 1))],
+  [
+    'axpy',
+    'type: "Axpy" bottom: "x" bottom: "x"',
+    map((v, n, c) => v * gates[n * C + c]! + v),
+  ],
+  [
+    'unit',
+    'type: "Normalize" norm_param { across_spatial: false channel_shared: false eps: 0.25 scale_filler { type: "constant" value: 20 } }',
+    map((v, n, c, h, w) => (c + 2) * v / Math.sqrt(0.25 + range(C).reduce((sum, i) => sum + at(n, i, h, w) ** 2, 0))),
+  ],
+  [
+    'unit_all',
+    'type: "Normalize" norm_param { scale_filler { value: 3 } }',
+    map((v, n) => 3 * v / Math.sqrt(range(C).flatMap((c) => channel(n, c)).reduce((sum, u) => sum + u * u, 0))),
+  ],
+  [
+    'psp_norm',
+    'type: "BN" bn_param { frozen: true eps: 0.25 slope_filler { value: 1 } bias_filler { value: 0 } }',
+    map((v, _n, c) => (c + 1) * (v - c / 2) / Math.sqrt(0.25 + c) - c),
+  ],
+  ['segnet_norm', 'type: "BN" bn_param { bn_mode: INFERENCE }', map((v, _n, c) => v * (c + 1) - c)],
+  [
+    'floor',
+    'type: "Pooling" pooling_param { kernel_size: 2 stride: 3 ceil_mode: false }',
+    points(C, 1, 1, (n, c) => Math.max(...channel(n, c).slice(0, 4))),
+  ],
   ['swish', 'type: "Swish" swish_param { beta: 2 }', map((v) => v / (1 + Math.exp(-2 * v)))],
   [
     'rows',
@@ -117,11 +152,23 @@ test('layers by their formulas', async () => {
     input('x', [N, C, H, W]),
     input('gate', [N, C]),
     input('like', [N, 1, 2, 1]),
-    ...cases.map(([name, layer]) => `layer { name: "${name}" bottom: "x" top: "${name}" ${layer} }`),
+    ...cases.map(([name, layer]) => `layer { name: "${name}" bottom: "${layer.includes('Axpy') ? 'gate' : 'x'}" top: "${name}" ${layer} }`),
+    // Channels of a wider map: those of two groups alternate.
+    'layer { name: "four" type: "Concat" bottom: "x" bottom: "x" top: "four" }',
+    'layer { name: "shuffled" type: "ShuffleChannel" bottom: "four" top: "shuffled" shuffle_channel_param { group: 2 } }',
   ].join('\n')
   const weights = caffemodel([
     { name: 'scale_map', blobs: [{ shape: [H, W], data: factors }] },
     { name: 'bias_map', blobs: [{ shape: [C, H], data: shifts }] },
+    { name: 'unit', blobs: [{ shape: [C], data: [2, 3, 4] }] },
+    { name: 'unit_all', blobs: [{ shape: [1], data: [3] }] },
+    ...['psp_norm', 'segnet_norm'].map((name) => ({
+      name,
+      blobs: [[1, 2, 3], [0, -1, -2], ...(name === 'psp_norm' ? [[0, 0.5, 1], [0, 1, 2]] : [])].map((data) => ({
+        shape: [1, C, 1, 1],
+        data,
+      })),
+    })),
     { name: 'rows', blobs: [{ shape: [2, 2], data: [1, 2, 3, 4] }] },
   ])
   const written = writeNet(
@@ -143,7 +190,8 @@ test('layers by their formulas', async () => {
       gate: gates,
       ...(written.inputs.some(({ model }) => model === 'like') && { like: new Float32Array(N * 2) }),
     })
-    for (const [name, , want] of cases) {
+    const shuffled = points(2 * C, H, W, (n, c, h, w) => at(n, c >> 1, h, w))
+    for (const [name, , want] of [...cases, ['shuffled', '', shuffled] as const]) {
       const got = outputs[written.outputs.find(({ model }) => model === name)!.name]!
       expect(got.length, name).toBe(want.length)
       expect(Math.max(...want.map((v, i) => Math.abs(v - got[i]!))), name).toBeLessThanOrEqual(1e-6)
