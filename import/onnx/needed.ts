@@ -1,3 +1,4 @@
+import type { ModelLayer } from '../model-net.ts'
 import type { GraphProto, NodeProto } from './proto.ts'
 
 /** A node and all names that it reads, those of graphs within it too. */
@@ -31,5 +32,17 @@ export function neededNodes(graph: GraphProto, wanted: readonly string[]): reado
     for (const name of reads) needed.add(name)
     kept.push({ node, reads })
   }
+  return kept.reverse()
+}
+
+/** Layers that others or the results read: a comparison may have become a part of what reads it. */
+export function readLayers(layers: readonly ModelLayer[], results: readonly string[]): readonly ModelLayer[] {
+  const read = new Set<string | number>(results)
+  const kept = layers.toReversed().filter(({ output, inputs, sharesWith }) => {
+    if (!read.has(output)) return false
+    for (const input of inputs) read.add(input)
+    if (sharesWith !== undefined) read.add(sharesWith)
+    return true
+  })
   return kept.reverse()
 }

@@ -2,7 +2,7 @@ import type { Argument, ModelLayer, ModelTensor, Note } from '../model-net.ts'
 import { type Dimension, isNumber, showDimensions } from './dimension.ts'
 import { shortFloat32 } from './float32.ts'
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from './proto.ts'
-import { type Constant, dimensionsOf, rankOf, shapeOf, type Tensor, type Value } from './value.ts'
+import { type Comparison, type Constant, dimensionsOf, rankOf, shapeOf, type Tensor, type Value } from './value.ts'
 
 /** Why a node cannot be brought; the reader goes on, and tells all at the end. */
 export class NodeRefused extends Error {
@@ -41,6 +41,8 @@ export interface NetUnderWay {
   readonly mostFolded: number
   /** Layers with parameters, by what these are made of. */
   readonly owners: Map<Value, Owner[]>
+  /** Values that are 1 or 0 by a comparison, by their names. */
+  readonly comparisons: Map<string, Comparison>
   /** A name that no value has yet. */
   readonly freshName: (wish: string) => string
   /** Whether a node or an output of the net reads a name. */

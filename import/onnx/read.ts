@@ -4,7 +4,7 @@ import { ImportError, type ImportProblem } from '../import-error.ts'
 import type { ModelInput, ModelLayer, ModelNet, ModelResult, Note } from '../model-net.ts'
 import type { ReadOptions } from '../read-options.ts'
 import { readInputs } from './inputs.ts'
-import { neededNodes } from './needed.ts'
+import { neededNodes, readLayers } from './needed.ts'
 import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
 import { type GraphProto, type ModelProto, readModelProto } from './proto.ts'
@@ -153,7 +153,11 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
   problems.push(...unknown)
   if (wanted.length === 0) problems.push({ where: source.name, what: 'it has no outputs' })
   if (problems.length) throw new ImportError(problems)
-  const layers = applyPatterns([...walked, ...constants], new Set(results.map(({ value }) => value)), shapes)
+  const layers = applyPatterns(
+    [...readLayers(walked, results.map(({ value }) => value)), ...constants],
+    new Set(results.map(({ value }) => value)),
+    shapes,
+  )
   const acrossSamples = layers.filter(({ op, arguments: { axes } }) => op === 'reduce_mean' && Array.isArray(axes) && axes.includes(0))
   if (acrossSamples.length > 0)
     throw new ImportError(acrossSamples.map(({ from: [where = ''] }) => ({ where, ...acrossBatch('it reduces') })))

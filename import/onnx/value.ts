@@ -22,6 +22,13 @@ export interface Tensor {
   readonly quantized?: string
 }
 
+/** What a value is 1 or 0 by: `more` > `less`, or >= where `equal`. */
+export interface Comparison {
+  readonly more: Tensor | Constant
+  readonly less: Tensor | Constant
+  readonly equal: boolean
+}
+
 /** Known when the model is read: an initializer, or computed from such. */
 export interface Constant {
   readonly kind: 'constant'

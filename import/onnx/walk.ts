@@ -64,6 +64,7 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     notes,
     producer: model.producer,
     owners: new Map(),
+    comparisons: new Map(),
     declaredBatch: options.declaredBatch,
     mostFolded: Math.max(1 << 20, options.fileSize),
     freshName: (wish) => {

@@ -182,8 +182,6 @@ export const activationOperators: readonly OnnxOperator[] = [
   { op: 'Pow', map: pow, fold: fold('Pow', (a, b) => a ** b) },
   { op: 'Floor', fold: (node) => foldElements(node, Math.floor, true) },
   { op: 'Ceil', fold: (node) => foldElements(node, Math.ceil, true) },
-  { op: 'Not', fold: (node) => foldElements(node, (x) => Number(x === 0)) },
   // Half to even.
   { op: 'Round', fold: (node) => foldElements(node, (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)), true) },
-  { op: 'Sign', fold: (node) => foldElements(node, Math.sign) },
 ]

@@ -4,6 +4,7 @@ import { BOOL } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import type { Numbers } from '../tensor-data.ts'
 import { type Constant, dimensionsConstant, dimensionsOf, lazyConstant, parameterOf, rankOf, type Tensor, type Value } from '../value.ts'
+import { masked } from './mask.ts'
 import { alignedTo, broadcastDims, isPerChannel, numberIn, operandOf } from './operand.ts'
 import { reshapedTensor } from './reshape.ts'
 import { repeating } from './rearrange.ts'
@@ -11,11 +12,12 @@ import type { OnnxOperator } from './operator.ts'
 
 type Kernel = (a: number, b: number) => number
 
-/** Operands of the node, as the language takes them; the shape that they have together. */
-function joined(
+/** Operands of the node, all or those of some numbers, as the language takes them; the shape that they have together. */
+export function joined(
   node: OnnxNode,
+  which: readonly number[] = node.inputs.map((_, i) => i),
 ): { readonly operands: readonly (Tensor | number)[]; readonly dims: readonly number[]; readonly type: Tensor['type'] } {
-  const values = node.inputs.map((_, i) => node.value(i))
+  const values = which.map((i) => node.value(i))
   const tensors = values.filter((value): value is Tensor => value.kind === 'tensor')
   const widest = tensors.reduce((a, b) => (b.dims.length > a.dims.length ? b : a))
   const operands = values.map((value) => {
@@ -73,7 +75,7 @@ function byChannel(node: OnnxNode, op: 'add' | 'sub' | 'mul' | 'div'): Value | u
 
 function arithmetic(op: 'add' | 'sub' | 'mul' | 'div'): (node: OnnxNode) => void {
   return (node) => {
-    const same = neutral(node, op)
+    const same = neutral(node, op) ?? (op === 'mul' ? masked(node) : undefined)
     if (same) return node.give(same)
     const channel = byChannel(node, op)
     if (channel) return node.give(channel)
@@ -158,12 +160,4 @@ export const arithmeticOperators: readonly OnnxOperator[] = [
   { op: 'Sum', map: join('add'), fold: fold('Add', (a, b) => a + b) },
   { op: 'Mean', map: join('mean'), fold: foldMean },
   { op: 'Mod', fold: (node) => fold('Mod', node.int('fmod', 0) ? (a, b) => a % b : (a, b) => a - b * Math.floor(a / b))(node) },
-  { op: 'Equal', fold: fold('Equal', (a, b) => Number(a === b), true) },
-  { op: 'Less', fold: fold('Less', (a, b) => Number(a < b), true) },
-  { op: 'LessOrEqual', fold: fold('LessOrEqual', (a, b) => Number(a <= b), true) },
-  { op: 'Greater', fold: fold('Greater', (a, b) => Number(a > b), true) },
-  { op: 'GreaterOrEqual', fold: fold('GreaterOrEqual', (a, b) => Number(a >= b), true) },
-  { op: 'And', fold: fold('And', (a, b) => Number(a !== 0 && b !== 0), true) },
-  { op: 'Or', fold: fold('Or', (a, b) => Number(a !== 0 || b !== 0), true) },
-  { op: 'Xor', fold: fold('Xor', (a, b) => Number((a !== 0) !== (b !== 0)), true) },
 ]

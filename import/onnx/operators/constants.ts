@@ -3,6 +3,7 @@ import { type Dimension, dimensionArithmetic, isNumber, sameDimension, showDimen
 import { BOOL, ELEMENT_TYPES, type ElementType, FLOAT32, INT64 } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import { type Constant, constantOf, dimensionsConstant, dimensionsOf, lazyConstant, shapeOf, numbersOf, type Tensor } from '../value.ts'
+import { choose } from './comparison.ts'
 import { broadcastShape } from './arithmetic.ts'
 import { alignedTo, broadcastDims } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
@@ -53,6 +54,7 @@ function castTo(node: OnnxNode, type: ElementType): void {
     if (type.bits < 32 && x.type === 'float') node.note('differs', `its numbers are not rounded to ${type.name}`)
     return node.give({ ...x, type: 'float' })
   }
+  if (type.kind === 'bool' && x.type === 'bool') return node.give(x)
   if (type.kind === 'int' && x.type !== 'float') return node.give({ ...x, type: 'int' })
   return node.refuse(`it makes ${type.name} of what the net computes, which rounds`, 'cut it off with --outputs')
 }
@@ -130,10 +132,10 @@ function range(node: OnnxNode): void {
   node.give(constantOf(Float64Array.from({ length: count }, (_, i) => start + i * delta), [count], node.constant(0, '').type))
 }
 
-/** Reads `Where`, if its condition is a constant. */
+/** Reads `Where`: of constants it is computed, and a constant condition that is the same everywhere takes a side. */
 function where(node: OnnxNode): void {
-  const condition = node.constant(0, 'the condition')
-  const [a, b] = [node.value(1), node.value(2)]
+  const [condition, a, b] = [node.value(0), node.value(1), node.value(2)]
+  if (condition.kind === 'tensor') return choose(node)
   if (condition.dimensions) node.refuse('its condition depends on the batch')
   if (a.kind === 'constant' && b.kind === 'constant') {
     const shape = broadcastShape(node, broadcastShape(node, condition.shape, a.shape), b.shape)
@@ -151,7 +153,7 @@ function where(node: OnnxNode): void {
   }
   const truth = condition.values()
   if (truth.length > 0 && truth.every((v) => v === truth[0])) return node.give(truth[0] ? a : b)
-  node.refuse('it chooses between two values element by element', 'multiplied by masks of ones and zeros, and added, they can be brought')
+  choose(node)
 }
 
 /** Repeats axes of one; `expand` of ONNX also keeps an axis where the shape says one. */

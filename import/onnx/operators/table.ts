@@ -1,5 +1,6 @@
 import { activationOperators } from './activation.ts'
 import { arithmeticOperators } from './arithmetic.ts'
+import { comparisonOperators } from './comparison.ts'
 import { constantOperators } from './constants.ts'
 import { convolutionOperators } from './convolution.ts'
 import { matrixOperators } from './matrix.ts'
@@ -17,7 +18,7 @@ export const OPSETS = { first: 6, last: 26 } as const
 
 /** Operators that mean the same since the first set, for the models that are left of it. */
 const OLDER = new Set(
-  'GlobalAveragePool GlobalMaxPool Softplus Softsign Conv MaxPool LRN Softmax LogSoftmax Flatten Transpose Squeeze Unsqueeze Slice Constant Identity'
+  'GlobalAveragePool GlobalMaxPool Not Softplus Softsign Conv MaxPool LRN Softmax LogSoftmax Flatten Transpose Squeeze Unsqueeze Slice Constant Identity'
     .split(' '),
 )
 
@@ -29,6 +30,7 @@ const rows: readonly OnnxOperator[] = [
   ...normalizationOperators,
   ...activationOperators,
   ...arithmeticOperators,
+  ...comparisonOperators,
   ...shapeOperators,
   ...reductionOperators,
   ...resizeOperators,

@@ -27,7 +27,26 @@ export function givenTensor(bytes: Uint8Array, declared?: number): GivenTensor {
 const BFLOAT16 = 16
 
 /** Operators that join values: all their inputs are of the net; of others only the first, the rest must be known when a model is imported. */
-const JOINING = new Set(['Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Sum', 'Mean', 'Concat'])
+const JOINING = new Set([
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Max',
+  'Min',
+  'Sum',
+  'Mean',
+  'Concat',
+  'Where',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'Equal',
+  'And',
+  'Or',
+  'Xor',
+])
 
 /** Operators whose first input is no value of the net. */
 const SHAPED = new Set(['ConstantOfShape', 'Range', 'If'])

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest'
+import { compile, interpreter } from '../../../compiler/index.ts'
+import { bytesSource } from '../../../import/byte-source.ts'
+import { readOnnx } from '../../../import/onnx/read.ts'
+import { open } from '../../../runtime/index.ts'
+import { type Case, holds } from './holds.ts'
+import { node, oneInput, scalar } from './write-onnx.ts'
+
+const constants = {
+  zero: scalar(0),
+  half: scalar(0.5),
+  slope: scalar(0.2),
+  seven: scalar(7),
+  // A condition for each channel.
+  which: { shape: [3, 1, 1], data: [1, 0, 1] },
+}
+const map = (f: (v: number, channel: number) => number) => (x: readonly number[]): number[] => x.map((v, i) => f(v, Math.floor(i / 16) % 3))
+const one = (nodes: Case['nodes'], f: (v: number, channel: number) => number): Case => ({
+  nodes,
+  more: { initializers: constants },
+  want: map(f),
+})
+const ops = ({ nodes, more }: Case): string[] =>
+  readOnnx(bytesSource('m.onnx', oneInput(['n', 3, 4, 4], nodes, more)), {}).layers.map(({ op }) => op)
+
+describe('what has a name is called by it', () => {
+  test.each<[string, readonly string[], Case]>([
+    [
+      'where(x > 0, x, 0.2 x)',
+      ['leaky_relu'],
+      one(
+        [node('Greater', ['x', 'zero'], ['m']), node('Mul', ['x', 'slope'], ['s']), node('Where', ['m', 'x', 's'], ['y'])],
+        (v) => v > 0 ? v : 0.2 * v,
+      ),
+    ],
+    [
+      'where(x < 0, 0, x)',
+      ['relu'],
+      one([node('Less', ['x', 'zero'], ['m']), node('Where', ['m', 'zero', 'x'], ['y'])], (v) => Math.max(0, v)),
+    ],
+    [
+      'where(0.5 < x, x, 0)',
+      ['thresholded_relu'],
+      one([node('Less', ['half', 'x'], ['m']), node('Where', ['m', 'x', 'zero'], ['y'])], (v) => (v > 0.5 ? v : 0)),
+    ],
+    [
+      'where(x >= 0.5, x, 0.5)',
+      ['max'],
+      one([node('GreaterOrEqual', ['x', 'half'], ['m']), node('Where', ['m', 'x', 'half'], ['y'])], (v) => Math.max(v, 0.5)),
+    ],
+    [
+      'x (x > 0.5)',
+      ['thresholded_relu'],
+      one(
+        [node('Greater', ['x', 'half'], ['m']), node('Cast', ['m'], ['f'], { to: 1 }), node('Mul', ['x', 'f'], ['y'])],
+        (v) => v > 0.5 ? v : 0,
+      ),
+    ],
+    [
+      'x not (x < 0)',
+      ['relu'],
+      one([
+        node('Less', ['x', 'zero'], ['l']),
+        node('Not', ['l'], ['m']),
+        node('Cast', ['m'], ['f'], { to: 1 }),
+        node('Mul', ['f', 'x'], ['y']),
+      ], (v) => Math.max(0, v)),
+    ],
+  ])('%s', async (_, names, given) => {
+    expect(ops(given)).toEqual(names)
+    await holds(given)
+  })
+})
+
+describe('comparisons are 1 or 0', () => {
+  const cast = node('Cast', ['m'], ['y'], { to: 1 })
+  const both = (op: string) => [
+    node('Greater', ['x', 'zero'], ['a']),
+    node('Less', ['x', 'half'], ['b']),
+    node(op, ['a', 'b'], ['m']),
+    cast,
+  ]
+  test.each<[string, Case]>([
+    ['>', one([node('Greater', ['x', 'half'], ['m']), cast], (v) => Number(v > 0.5))],
+    ['>=', one([node('GreaterOrEqual', ['x', 'zero'], ['m']), cast], (v) => Number(v >= 0))],
+    ['<', one([node('Less', ['x', 'half'], ['m']), cast], (v) => Number(v < 0.5))],
+    ['<=', one([node('LessOrEqual', ['x', 'zero'], ['m']), cast], (v) => Number(v <= 0))],
+    ['==', one([node('Relu', ['x'], ['r']), node('Equal', ['r', 'zero'], ['m']), cast], (v) => Number(v <= 0))],
+    ['and', one(both('And'), (v) => Number(v > 0 && v < 0.5))],
+    ['or', one(both('Or'), (v) => Number(v > 0 || v < 0.5))],
+    ['xor', one(both('Xor'), (v) => Number((v > 0) !== (v < 0.5)))],
+    ['sign', one([node('Relu', ['x'], ['r']), node('Sign', ['r'], ['y'])], (v) => Number(v > 0))],
+    [
+      'of another value',
+      one(
+        [node('Mul', ['x', 'x'], ['s']), node('Less', ['s', 'x'], ['m']), node('Where', ['m', 'seven', 'x'], ['y'])],
+        (v) => v * v < v ? 7 : v,
+      ),
+    ],
+    ['a constant condition', one([node('Neg', ['x'], ['u']), node('Where', ['which', 'x', 'u'], ['y'])], (v, c) => (c === 1 ? -v : v))],
+    ['a constant condition and side', one([node('Where', ['which', 'seven', 'x'], ['y'])], (v, c) => (c === 1 ? v : 7))],
+  ])('%s', async (_, given) => {
+    await holds(given)
+  })
+})
+
+test('a side that is not finite is refused, and no rounding is taken for a layer', () => {
+  const given = one([node('Greater', ['x', 'half'], ['m']), node('Where', ['m', 'x', 'inf'], ['y'])], (v) => v)
+  expect(() => ops({ ...given, more: { initializers: { ...constants, inf: scalar(-Infinity) } } })).toThrow('a number that is not finite')
+  expect(() => ops(one([node('Floor', ['x'], ['y'])], (v) => v))).toThrow('Floor node')
+})
+
+test('a comparison passes on no gradient, also where both sides are equal', async () => {
+  const text = `net a {
+    input x: f32[4]
+    input t: f32[4]
+    w = x -> scale(bias: false) as w
+    loss = squared_loss(mul(w, w -> relu -> relu -> min(1) -> mul(1e38) -> min(1)), t)
+  }`
+  const net = await open(compile(text, { targets: [], programs: ['gradients'] }), {
+    device: interpreter(),
+    batch: 1,
+    programs: ['gradients'],
+  })
+  const { grads } = await net.step({ x: [-2, 0, 1e-30, 3], t: [1, 1, 1, 1] } as never, { update: false })
+  const got = Array.from((grads as Readonly<Record<string, ArrayLike<number>>>)['w.weight']!)
+  for (const [i, want] of [0, 0, -1e-30, 6].entries()) expect(got[i]).toBeCloseTo(want, 12)
+  net.close()
+})
