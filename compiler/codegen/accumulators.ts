@@ -50,7 +50,7 @@ const FAR = 2 ** 32
 /** The value that each accumulator, by its name, is to be set to. */
 export type Updates = Map<string, Operand>
 
-const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
+export const isProduct = (e: Reduction): e is Reduction & { body: Extract<Expression, { kind: 'binary' }> } =>
   e.combine === 'sum' && e.body.kind === 'binary' && e.body.op === 'mul'
 
 /** The accumulators of reductions: their declaration, the step that adds to them, and the results that they end with. Loops are another's work: see `ReductionEmitter`. */

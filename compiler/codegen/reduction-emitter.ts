@@ -10,7 +10,7 @@ import { lanesOf, type Operand } from './kernel-function.ts'
 import type { Point } from './point.ts'
 import { type CooperativeGroup, type LoopForm, type LoopTiling, onePointEach, openLoops, type ReductionStep,
   take } from './reduction-loops.ts'
-import { WindowMaximaEmitter } from './window-maxima.ts'
+import { WindowRowsEmitter } from './window-rows.ts'
 
 const sameAxes = (a: Reduction, b: Reduction): boolean => a.axes.length === b.axes.length && a.axes.every((x, i) => x === b.axes[i])
 
@@ -23,7 +23,7 @@ const contains = (e: Reduction, others: readonly Reduction[]): boolean => {
 }
 
 /** Writes reductions as loops around accumulators: which of them share a loop, in which order, and in front of what. */
-export class ReductionEmitter extends WindowMaximaEmitter {
+export class ReductionEmitter extends WindowRowsEmitter {
   /** Whose invocations share the terms of every reduction. */
   private readonly workgroup: CooperativeGroup | undefined
 

@@ -8,6 +8,7 @@ import { isContraction, memoryStride, reductions, steps, strideOf } from '../../
 import { updatesInPlace } from '../../ir/regions.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
+import { range } from '../range.ts'
 import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, innerAxis } from './tasks.ts'
 
@@ -25,14 +26,14 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   const channels = channelsOfSmallMap(e)
   const { vectorAxis, vectorReduction } = channels ? { vectorAxis: channels } : chooseVectors(e, sums, inner)
   const unroll = new Map<Axis, number>()
+  const rows = rowsOfWindows(e, sums, vectorAxis)
   for (const r of sums) {
     const size = steps(r)
-    if (Number.isFinite(size) && size <= (vectorAxis === e.axes.at(-1) ? CPU.unrolledWindow : CPU.unrolledTerms)) {
+    if (rows || (Number.isFinite(size) && size <= (vectorAxis === e.axes.at(-1) ? CPU.unrolledWindow : CPU.unrolledTerms))) {
       for (const a of r.axes) if (a !== vectorReduction) unroll.set(a, a.extent as number)
     }
   }
   if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, stepsAtOnce(vectorReduction))
-  const rows = rowsOfWindows(e, sums, vectorAxis, unroll)
   const { tasks, block, cut } = chooseTasks(e, vectorAxis, [...runs?.inner.keys() ?? []][0], rows?.axis)
   // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
   const isElementwise = sums.length === 0 && !updatesInPlace(e)
@@ -174,21 +175,27 @@ function rowsOfWindows(
   e: Equation,
   sums: readonly Reduction[],
   vectorAxis: Axis | undefined,
-  unroll: ReadonlyMap<Axis, number>,
 ): { readonly axis: Axis; readonly count: number } | undefined {
   const [axis, last] = e.axes.slice(-2)
   const [sum, ...others] = sums
   if (!sum || others.some((other) => other.body !== sum.body) || last !== vectorAxis || typeof axis?.extent !== 'number') return undefined
-  if (e.sides.length > 0 || updatesInPlace(e) || !sum.axes.every((a) => unroll.get(a) === a.extent)) return undefined
+  if (updatesInPlace(e) || !Number.isFinite(steps(sum))) return undefined
   const indices = walk(sum.body).flatMap((node) => (node.kind === 'load' ? node.at.filter((at) => strideOf(at, axis) !== 0) : []))
-  const [down] = sum.axes.filter((a) => indices.length > 0 && indices.every((at) => strideOf(at, a) === 1))
+  const [down] = sum.axes.filter((a) => indices.length > 0 && indices.every((at) => strideOf(at, a)))
   const step = indices[0] && strideOf(indices[0], axis)
-  if (!down || !step || step < 0 || indices.some((at) => strideOf(at, axis) !== step)) return undefined
-  const size = down.extent as number
-  const count = [4, 2].find((rows) =>
-    (axis.extent as number) % rows === 0 && rows * steps(sum) <= CPU.bodyProducts && 3 * ((rows - 1) * step + size) <= 2 * rows * size
-  )
-  return count === undefined ? undefined : { axis, count }
+  const along = down && strideOf(indices[0]!, down)!
+  if (!step || step < 0 || !along || indices.some((at) => strideOf(at, axis) !== step || strideOf(at, down) !== along)) return undefined
+  const [size, extent] = [down.extent as number, axis.extent]
+  const columns = steps(sum) / size
+  // What depends on the row of a window, as the gradient of a maximum does, is computed for each window that has the row.
+  const isShared = sum.combine !== 'sum' || !(isContraction(sum) || walk(sum.body).some((node) => node.kind === 'position'))
+  if (isContraction(sum) && steps(sum) > CPU.unrolledWindow) return undefined
+  const found = [4, 3, 2].map((count) => {
+    const shared = new Set(range(count).flatMap((row) => range(size).map((k) => row * step + k * along))).size
+    return { count, loads: shared * Math.ceil(extent / count), products: columns * (isShared ? shared : count * size) }
+  }).filter(({ loads, products }) => products <= CPU.bodyProducts && 3 * loads <= 2 * size * extent)
+  const best = found.reduce<(typeof found)[number] | undefined>((a, b) => (a && a.loads <= b.loads ? a : b), undefined)
+  return best && { axis, count: best.count }
 }
 
 const indicesOfStores = (e: Equation): ReturnType<typeof linearIndex>[] =>

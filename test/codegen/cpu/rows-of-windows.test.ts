@@ -21,12 +21,14 @@ const rowsOf = (layer: string, height: number, width: number): unknown => {
 
 test('rows are computed together where their windows share a third of what they load', () => {
   expect(rowsOf('max_pool(3, stride: 1, pad: 1)', 32, 32)).toBe(4)
-  expect(rowsOf('avg_pool(5, stride: 1, pad: 2)', 10, 12)).toBe(2)
-  // Windows of 3 at a stride of 2 share one row of three; those of 2 at a stride of 2 none; 7 x 7 is not written out; 9 rows are not divided.
+  expect(rowsOf('avg_pool(5, stride: 1, pad: 2)', 10, 12)).toBe(4)
+  expect(rowsOf('max_pool(13, stride: 1, pad: 6)', 13, 13)).toBe(4)
+  // Five rows of the map for three of windows: tiles of four would load six rows as often.
+  expect(rowsOf('max_pool(3, stride: 1, pad: 1)', 9, 32)).toBe(3)
+  // Windows of 3 at a stride of 2 share one row of three; those of 2 at a stride of 2 none; rows of 19 x 19 are too long to be written out.
   expect(rowsOf('max_pool(3, stride: 2, pad: 1)', 32, 32)).toBeUndefined()
   expect(rowsOf('max_pool(2)', 32, 32)).toBeUndefined()
-  expect(rowsOf('max_pool(7, stride: 1, pad: 3)', 32, 32)).toBeUndefined()
-  expect(rowsOf('max_pool(3, stride: 1, pad: 1)', 9, 32)).toBeUndefined()
+  expect(rowsOf('max_pool(19, stride: 1, pad: 9)', 32, 32)).toBeUndefined()
 })
 
 const outputs = async (text: string, x: Float32Array, device: Device): Promise<Float32Array> => {
@@ -41,6 +43,9 @@ test.each([
   ['max_pool(3, stride: 1, pad: 1)', 8, 11],
   ['max_pool(3, stride: 1)', 6, 9],
   ['max_pool([5, 3], stride: 1, pad: [2, 1])', 72, 6],
+  ['max_pool(9, stride: 1, pad: 4)', 7, 13],
+  ['max_pool([3, 1], stride: 1, pad: [1, 0])', 9, 5],
+  ['max_pool(3, stride: 1, pad: 1, dilation: 2)', 11, 8],
   ['avg_pool(3, stride: 1, pad: 1)', 8, 10],
   ['avg_pool(5, stride: 1, pad: 2)', 10, 70],
 ])(
