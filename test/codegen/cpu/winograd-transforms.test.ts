@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { chooseTiling, type Matrix, tilingFor, transformed, transformsOf } from '../../../compiler/codegen/cpu/winograd/transforms.ts'
+import { type Matrix, transformed } from '../../../compiler/codegen/cpu/winograd/matrix.ts'
+import { chooseTiling, tilingFor, transformsOf } from '../../../compiler/codegen/cpu/winograd/transforms.ts'
 import { load, type Expression } from '../../../compiler/ir/expression.ts'
 import { tensor } from '../../../compiler/ir/tensor.ts'
 

@@ -9,7 +9,8 @@ import { packFactor, type PackedFactor } from '../packing.ts'
 import { AxisNames, type FactorName, otherFactor, type WinogradGradientSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { cutTasks, innerAxis } from '../tasks.ts'
-import { backwards, columnsOf, coverMap, endsInZeros, isDense, plane, TILE_SIZES, type Tiling, transformsOf } from './transforms.ts'
+import { columnsOf } from './matrix.ts'
+import { backwards, coverMap, endsInZeros, isDense, plane, TILE_SIZES, type Tiling, transformsOf } from './transforms.ts'
 import { betweenPasses } from './two-passes.ts'
 
 /** The roles of the axes of a filter's gradient. */

@@ -9,7 +9,8 @@ import { type Loop, type Stage, type StageGroup, vectorLoops } from '../loop-nes
 import { interiorOf } from '../pack-interior.ts'
 import type { PackedFactor } from '../packing.ts'
 import type { GradientPlan } from './gradient-plan.ts'
-import { columnsOf, type Matrix, transformsOf } from './transforms.ts'
+import { columnsOf, type Matrix } from './matrix.ts'
+import { transformsOf } from './transforms.ts'
 import { twoPasses } from './two-passes.ts'
 
 /** Packs a factor, four neighbours in memory at a time. */

@@ -12,7 +12,8 @@ import type { Convolution } from './convolution.ts'
 import { findConvolution, type Found, paysInPhases } from './strided.ts'
 import { isOneTile, panelOf, tilingOf } from './forward.ts'
 import { flatIndex, mirroredOf, preparedPlace } from './forward-plan.ts'
-import { type Matrix, plane, TILE_SIZES, type Tiling, transformed, transformsOf } from './transforms.ts'
+import { type Matrix, transformed } from './matrix.ts'
+import { plane, TILE_SIZES, type Tiling, transformsOf } from './transforms.ts'
 
 /** A convolution whose filter `prepare` can transform, once for all runs. */
 interface ConstantFilter extends Convolution {

@@ -1,8 +1,9 @@
 import { strideOf } from '../../../ir/analysis.ts'
 import type { Shape } from '../../../ir/tensor.ts'
-import { add, constant, type Expression, mul, sub, walk } from '../../../ir/expression.ts'
+import { type Expression, walk } from '../../../ir/expression.ts'
 import { CPU } from '../cost-model.ts'
 import type { Axis, Index } from '../../../ir/affine.ts'
+import type { Matrix } from './matrix.ts'
 
 /*
  * Convolution by Winograd's minimal filtering F(m x m, r x r) (Lavin & Gray 2016): with n = m + r - 1, a tile of m x m
@@ -13,8 +14,6 @@ import type { Axis, Index } from '../../../ir/affine.ts'
  *
  * where * goes element by element and sums over channels are matrix products, one for each of the n x n elements.
  */
-
-export type Matrix = readonly (readonly number[])[]
 
 interface Transforms {
   readonly input: Matrix
@@ -163,86 +162,3 @@ export const showElements = (shapes: readonly Shape[]): string => shapes.map((s)
 
 /** Elements from one to the next: an odd number of cache lines, so that all of them can be in the first cache at once. */
 export const plane = (elements: number): number => 16 * (Math.ceil(elements / 16) | 1)
-
-/** M' of a matrix. */
-export const columnsOf = (m: Matrix): Matrix => m[0]!.map((_, j) => m.map((row) => row[j]!))
-
-/** M x, with shared sums. */
-export const transformed = (m: Matrix, x: readonly Expression[]): readonly Expression[] =>
-  m.length < m[0]!.length ? transformedInPairs(m, x) : transformedByRows(m, x)
-
-/**
- * M x where columns differ in signs alone, as those of points p and -p do when results are put together: sums and
- * differences of what they are multiplied by serve all rows.
- */
-function transformedInPairs(m: Matrix, x: readonly Expression[]): Expression[] {
-  const columns = columnsOf(m)
-  const [factors, values]: [number[][], Expression[]] = [[], []]
-  const done = new Set<number>()
-  columns.forEach((column, i) => {
-    if (done.has(i)) return
-    const twin = columns.findIndex((other, o) => o > i && !done.has(o) && isTwin(column, other))
-    if (twin < 0) {
-      factors.push([...column])
-      values.push(x[i]!)
-      return
-    }
-    done.add(twin)
-    const other = columns[twin]!
-    factors.push(
-      column.map((factor, r) => (factor === other[r] ? factor : 0)),
-      column.map((factor, r) => (factor === other[r] ? 0 : factor)),
-    )
-    values.push(add(x[i]!, x[twin]!), sub(x[i]!, x[twin]!))
-  })
-  return m.map((_, r) => combination(factors.map((f) => f[r]!), values))
-}
-
-/**
- * M x. Rows that differ in signs alone, as those of points p and -p do, share the sums of what has the same sign in both
- * and of what has not; elements with the same factor are summed up before they are multiplied.
- */
-function transformedByRows(m: Matrix, x: readonly Expression[]): Expression[] {
-  const results: Expression[] = []
-  m.forEach((row, r) => {
-    if (results[r]) return
-    const twin = m.findIndex((other, o) => o > r && !results[o] && isTwin(row, other))
-    if (twin < 0) {
-      results[r] = combination(row, x)
-      return
-    }
-    const same = combination(row.map((factor, i) => (factor === m[twin]![i] ? factor : 0)), x)
-    const other = combination(row.map((factor, i) => (factor === m[twin]![i] ? 0 : factor)), x)
-    results[r] = add(same, other)
-    results[twin] = sub(same, other)
-  })
-  return results
-}
-
-/** Whether two rows differ in signs, here and there. */
-const isTwin = (a: readonly number[], b: readonly number[]): boolean =>
-  a.every((factor, i) => Math.abs(factor) === Math.abs(b[i]!))
-  && a.some((factor, i) => factor !== 0 && factor === b[i]) && a.some((factor, i) => factor !== b[i])
-
-function combination(factors: readonly number[], values: readonly Expression[]): Expression {
-  const sums = new Map<number, Expression | undefined>()
-  // The first of each factor decides its sign, so that sums start with what is added.
-  const signs = new Map<number, number>()
-  const order = [...factors.keys()].filter((i) => factors[i] !== 0).sort((i, j) => Math.sign(factors[j]!) - Math.sign(factors[i]!))
-  for (const i of order) {
-    const size = Math.abs(factors[i]!)
-    const sign = Math.sign(factors[i]!)
-    const known = sums.get(size)
-    if (!known) {
-      sums.set(size, values[i]!)
-      signs.set(size, sign)
-    } else sums.set(size, sign === signs.get(size) ? add(known, values[i]!) : sub(known, values[i]!))
-  }
-  let total: Expression | undefined
-  for (const [size, value] of [...sums].sort(([p], [q]) => signs.get(q)! - signs.get(p)!)) {
-    const term = size === 1 ? value! : mul(value!, size)
-    if (!total) total = signs.get(size)! > 0 ? term : sub(constant(0), term)
-    else total = signs.get(size)! > 0 ? add(total, term) : sub(total, term)
-  }
-  return total!
-}

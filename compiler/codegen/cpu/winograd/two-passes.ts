@@ -3,7 +3,8 @@ import { equation, store, type Store } from '../../../ir/equation.ts'
 import { type Expression, load } from '../../../ir/expression.ts'
 import { tensor, type Tensor } from '../../../ir/tensor.ts'
 import { type Loop, scalarLoops, type StageGroup } from '../loop-nest.ts'
-import { type Matrix, plane, transformed } from './transforms.ts'
+import { type Matrix, transformed } from './matrix.ts'
+import { plane } from './transforms.ts'
 
 /** The transformation M x M' of tiles x: along the lines of x (its rows, or its columns), then across them. */
 export interface TileTransformation {
