@@ -7,7 +7,7 @@ import { SharedNodes } from './graph/share-nodes.ts'
 import { packedSizes } from './graph/storage.ts'
 import { passesFor, prepareGraph } from './graph-passes/passes.ts'
 import { reads } from './ir/equation.ts'
-import { beginGeneration } from './ir/once-by-node.ts'
+import { beginGeneration, endWork } from './ir/once-by-node.ts'
 import { printEquations } from './ir/print.ts'
 import { bufferOf } from './ir/tensor.ts'
 import type { Packing } from './pack-weights.ts'
@@ -127,7 +127,10 @@ export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPl
  * found once as long as the node is in the net.
  */
 const nodes = new SharedNodes(MOST_KEPT)
-whenCleared(() => nodes.clear())
+whenCleared(() => {
+  nodes.clear()
+  endWork()
+})
 
 function sharedWithEarlier(graph: Graph): Graph {
   nodes.begin()
@@ -245,6 +248,7 @@ function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramNa
     sharesBuffers: target.sharesBuffers,
     ...(printer.link && { link: printer.link }),
   })
+  endWork()
   const use = options.schedules?.[target.name] && printer.scheduleUse?.()
   if (use) options.onSchedules?.({ target: target.name, compiled: true, ...use })
   return { ...laidOut, target, programs }

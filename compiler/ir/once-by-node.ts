@@ -10,6 +10,31 @@ export function onceByNode<N extends object, T>(answer: (node: N) => T): (node: 
   }
 }
 
+/**
+ * Remembers answers that are as large as what they are answers of (another form of an equation, a loop nest) for as long as a compilation works with them:
+ * kept longer, they would be most of what it leaves in memory.
+ */
+export function onceAtWork<N extends object, T>(answer: (node: N) => T): (node: N) => T {
+  let known = new WeakMap<N, T>()
+  whenDone(() => known = new WeakMap())
+  return (node) => {
+    const before = known.get(node)
+    if (before !== undefined) return before
+    const made = answer(node)
+    known.set(node, made)
+    return made
+  }
+}
+
+const atWork: (() => void)[] = []
+/** What else is forgotten then. */
+export const whenDone = (forget: () => void): void => void atWork.push(forget)
+
+/** Says that the kernels of a target are there: what was found on the way to them makes room. */
+export function endWork(): void {
+  for (const forget of atWork) forget()
+}
+
 /** Answers of `onceLately`. */
 const MOST_LATELY = 8
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { beginGeneration, onceByNodes } from '../../compiler/ir/once-by-node.ts'
+import { beginGeneration, endWork, onceAtWork, onceByNodes } from '../../compiler/ir/once-by-node.ts'
 
 test('what was asked of several objects is answered once, for each text and in their order', () => {
   let asked = 0
@@ -25,4 +25,13 @@ test('what two compilations in a row did not ask for makes room for what is new 
   answer('', fresh, stays)
   expect(answer('', kept, stays)).toBe(used)
   expect(answer('', gone, stays)).not.toBe(old)
+})
+
+test('what is asked at work is answered once until the work ends', () => {
+  let asked = 0
+  const answer = onceAtWork((_: object) => ++asked)
+  const [a, b] = [{}, {}]
+  expect([answer(a), answer(b), answer(a)]).toEqual([1, 2, 1])
+  endWork()
+  expect([answer(a), answer(a)]).toEqual([3, 3])
 })

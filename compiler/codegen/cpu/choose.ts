@@ -3,7 +3,7 @@ import type { BlockSizes, Equation } from '../../ir/equation.ts'
 import { invariant } from '../../invariant.ts'
 import { loadOf } from '../../ir/fused-producer.ts'
 import { inOrder } from '../../ir/in-order.ts'
-import { onceByNode } from '../../ir/once-by-node.ts'
+import { onceAtWork, onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { applySchedule } from './apply-schedule.ts'
@@ -46,8 +46,17 @@ export class CpuScheduler {
   readonly price: ReturnType<typeof pricer>
   readonly limits: ScheduleLimits
   private readonly rules: readonly Rule[]
+  /** The loop nest by the chosen schedule, or why that does not fit: made once for who prices kernels and who generates them. */
+  private readonly chosenNest = onceAtWork((e: Equation): LoopNest | ScheduleMismatch => {
+    try {
+      return applySchedule(e, this.scheduleOf(e))
+    } catch (error) {
+      if (!(error instanceof ScheduleMismatch)) throw error
+      return error
+    }
+  })
   /** Whether the chosen schedule fits; asked before, where no other would do. */
-  private readonly chosenFits = onceByShape((e) => unlessMisfit(() => applySchedule(e, this.scheduleOf(e))) !== undefined)
+  private readonly chosenFits = onceByShape((e) => !(this.chosenNest(e) instanceof ScheduleMismatch))
 
   constructor(limits: ScheduleLimits = {}, rules: readonly Rule[] = RULES) {
     this.limits = limits
@@ -83,13 +92,10 @@ export class CpuScheduler {
    * summary of the nest then tells what did not fit, and why.
    */
   fittedOf(e: Equation): Fitted {
-    const chosen = this.scheduleOf(e)
-    try {
-      return { schedule: chosen, nest: applySchedule(e, chosen) }
-    } catch (error) {
-      if (!(error instanceof ScheduleMismatch)) throw error
-      return this.nextThatFits(e, `${chosen.algorithm} was the first choice and does not fit: ${error.message}`)
-    }
+    const schedule = this.scheduleOf(e)
+    const nest = this.chosenNest(e)
+    if (!(nest instanceof ScheduleMismatch)) return { schedule, nest }
+    return this.nextThatFits(e, `${schedule.algorithm} was the first choice and does not fit: ${nest.message}`)
   }
 
   private nextThatFits(e: Equation, why: string): Fitted {

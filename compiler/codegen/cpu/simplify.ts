@@ -3,7 +3,7 @@ import { bottomUp, mapValues, replaceNode, substituteReduced } from '../../ir/re
 import { freeAxes, isContraction, reductions, steps } from '../../ir/analysis.ts'
 import { type Expression, guard, type Reduction, walk } from '../../ir/expression.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
-import { onceLately } from '../../ir/once-by-node.ts'
+import { onceAtWork } from '../../ir/once-by-node.ts'
 import { dropTrueGuards, flattenAxes, flattenReductions } from '../../ir/reshape.ts'
 import { binaryOf, reductionOf } from '../../ir/expression-node.ts'
 
@@ -22,7 +22,7 @@ export interface Contraction {
 export type Product = Extract<Expression, { kind: 'binary' }>
 
 /** Simplifies an equation, once for who chooses a schedule and who follows it; what a fused producer computes is left out. */
-export const simplify = onceLately(({ fusedProducer: _, ...given }: Equation): Simplified => {
+export const simplify = onceAtWork(({ fusedProducer: _, ...given }: Equation): Simplified => {
   const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.flatMap(channelAxesIn)))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]

@@ -4,6 +4,7 @@ import { bufferOf, elementsPerSample } from '../../ir/tensor.ts'
 import { inOrder } from '../../ir/in-order.ts'
 import { kernelText } from '../kernel-cache.ts'
 import { onceByNode } from '../../ir/once-by-node.ts'
+import { firstOfShape } from '../../ir/once-by-shape.ts'
 import { applySchedule } from '../../codegen/cpu/apply-schedule.ts'
 import { CpuScheduler, type Fitted } from '../../codegen/cpu/choose.ts'
 import { type Rule, RULES, type ScheduleLimits } from '../../codegen/cpu/rules.ts'
@@ -133,7 +134,7 @@ function printer(scheduler: CpuScheduler, { schedules, isShared }: PrinterOption
     // What a kernel says of its work names what it makes on load.
     const question = `${JSON.stringify(limits)} ${equation.fusedProducer?.store.tensor.name ?? ''} ${key}`
     const made = schedules || !isShared ? generate(inOrder(equation))
-      : onceForAll('kernel/cpu', question, () => generate(inOrder(equation)), bytesOfKernel)
+      : onceForAll('kernel/cpu', question, () => generate(sameKernel(equation, key)), bytesOfKernel)
     known.set(key, made)
     byText.set(made.text, byText.get(made.text) ?? made)
     return made
@@ -152,6 +153,12 @@ function printer(scheduler: CpuScheduler, { schedules, isShared }: PrinterOption
     link: (texts, request) => link(texts.map((text) => byText.get(text)!), request),
     scheduleUse: () => given.use(),
   }
+}
+
+/** An equation with the same kernel (of this `kernelText`) that more is known of; itself, its axes in order, where there is none. */
+function sameKernel(e: Equation, key: string): Equation {
+  const first = firstOfShape(e)
+  return kernelText(first) === key && first.fusedProducer?.store.tensor.name === e.fusedProducer?.store.tensor.name ? first : inOrder(e)
 }
 
 /** Memory for its code grows by doubling; its text has a byte for each of the code. */
