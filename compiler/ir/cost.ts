@@ -1,7 +1,7 @@
 import type { Size } from '../../bundle/format.ts'
 import { elementBytes, elementsPerSample, isBatched, type Tensor } from './tensor.ts'
-import { bigLoads, isContraction } from './analysis.ts'
-import { children, type Expression, walk } from './expression.ts'
+import { isContraction } from './analysis.ts'
+import { children, type Expression, forEachChild, walk } from './expression.ts'
 import type { Axis } from './affine.ts'
 import { onceByNode } from './once-by-node.ts'
 import { onceByShape } from './once-by-shape.ts'
@@ -37,6 +37,19 @@ export const bytesOf = (t: Tensor): Linear => linear(elementBytes(t) * elementsP
 export function flopsOf(e: Equation): Linear {
   let total: Linear = { fixed: 0, perSample: 0 }
   const seen = new Set<Expression>()
+  /** Elements of the largest map that a value loads; 0 where it loads none. */
+  const known = new Map<Expression, number>()
+  const mostLoaded = (node: Expression): number => {
+    const before = known.get(node)
+    if (before !== undefined) return before
+    let most = 0
+    if (node.kind === 'load') {
+      const { tensor } = node
+      if (isBatched(tensor.shape)) most = elementsTouched(e, tensor).loaded || elementsPerSample(tensor.shape)
+    } else forEachChild(node, (child) => most = Math.max(most, mostLoaded(child)))
+    known.set(node, most)
+    return most
+  }
   const visit = (node: Expression, around: readonly Axis[]): void => {
     if (seen.has(node)) return
     seen.add(node)
@@ -50,9 +63,8 @@ export function flopsOf(e: Equation): Linear {
     ) {
       const isProduct = around.length > e.axes.length && node.kind === 'binary' && node.op === 'mul'
       if (!isProduct) {
-        const elements = [...bigLoads(node)].map((t) => elementsTouched(e, t).loaded || elementsPerSample(t.shape))
         const points = sizeOf(around)
-        const most = elements.length > 0 ? Math.max(...elements) : Infinity
+        const most = mostLoaded(node) || Infinity
         total = addLinear(total, { fixed: points.fixed, perSample: Math.min(points.perSample, Math.max(most, sizeOf(e.axes).perSample)) })
       }
     }

@@ -3,6 +3,7 @@ import { bottomUp, mapIndices, mapValues, substituteReduced } from './rewrite.ts
 import { type Axis, axis, type Index, type IndexLike, linearIndex, plus, rangeOf, substitute as substituteIndex, times } from './affine.ts'
 import type { Equation } from './equation.ts'
 import { strideOf } from './analysis.ts'
+import { onceAtWork } from './once-by-node.ts'
 import { reductionOf } from './expression-node.ts'
 
 /** The same equation over other axes: each axis in the map is replaced, `axes` are what is left. */
@@ -39,10 +40,15 @@ export function splitDivided(e: Equation, splits: (by: number) => boolean): { eq
   return { equation: result, inner }
 }
 
-/** What an axis is divided by, if always by the same. */
-function divisorOf(e: Equation, a: Axis): number | undefined {
+/** The forms of an equation that divide. Most have none, and each axis is looked for in all of them. */
+const dividingForms = onceAtWork((e: Equation): readonly Index[] => {
   const [places, values]: [Index[], Index[]] = [[], []]
   for (const s of e.stores) collect(s.value, places, values)
+  return [...places, ...values].filter(({ terms }) => terms.some(({ atom }) => atom.kind !== 'axis'))
+})
+
+/** What an axis is divided by, if always by the same. */
+function divisorOf(e: Equation, a: Axis): number | undefined {
   const found = new Set<number>()
   const visit = (at: Index): void => {
     for (const { atom } of at.terms) {
@@ -51,7 +57,7 @@ function divisorOf(e: Equation, a: Axis): number | undefined {
       else if (strideOf(atom.of, a) !== 0) found.add(atom.by)
     }
   }
-  for (const at of [...places, ...values]) visit(at)
+  for (const at of dividingForms(e)) visit(at)
   return found.size === 1 ? [...found][0] : undefined
 }
 

@@ -5,6 +5,7 @@ import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
 import { isContraction, memoryStride, reductions, steps, strideOf } from '../../ir/analysis.ts'
+import { onceAtWork } from '../../ir/once-by-node.ts'
 import { updatesInPlace } from '../../ir/regions.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
@@ -136,8 +137,10 @@ function chooseVectors(
  * The axis of the channels of a small map, each of which has a filter of its own: where all of the map is written out, gathering channels in lanes costs
  * less than conditions on its padding. Undefined where an equation is no such convolution.
  */
-const channelsOfSmallMap = (e: Equation): Axis | undefined =>
-  e.axes.find((a) => mayBeVectorAxis(e, a) && smallMap(e, reductionsOf(e), a).length > 0)
+function channelsOfSmallMap(e: Equation): Axis | undefined {
+  const sums = reductionsOf(e)
+  return e.axes.find((a) => smallMap(e, sums, a).length > 0 && mayBeVectorAxis(e, a))
+}
 
 /** Whether such a map has rows that are shorter than a vector, so that register tiles would have channels, or a filter's elements, in lanes in any case. */
 export function isNarrowMap(e: Equation): boolean {
@@ -204,15 +207,18 @@ const indicesOfStores = (e: Equation): ReturnType<typeof linearIndex>[] =>
 /** Whether an output axis may lie in lanes: its neighbours are stored at even distances. */
 const mayBeVectorAxis = (e: Equation, a: Axis): boolean =>
   e.axes.includes(a) && typeof a.extent === 'number' && a.extent >= CPU.lanes &&
-  indicesOfStores(e).every((form) => (strideOf(form, a) ?? 0) >= 1) && !countsImages(e, a)
+  e.stores.every((s) => s.counts || (memoryStride(s.tensor, s.at, a) ?? 0) >= 1) && !countingImages(e).has(a)
 
-/** Whether an axis tells images apart of which there may be none: four at a time would be loaded one by one. */
-const countsImages = (e: Equation, a: Axis): boolean =>
-  e.stores.some((s) =>
-    walk(s.value).some((node) =>
-      node.kind === 'guard' && node.guards.some((g) => g.kind === 'within' && typeof g.extent !== 'number' && axesOf(g.at).includes(a))
-    )
+/** Axes that tell images apart of which there may be none: four at a time would be loaded one by one. */
+const countingImages = onceAtWork((e: Equation): ReadonlySet<Axis> =>
+  new Set(
+    e.stores.flatMap((s) =>
+      walk(s.value).flatMap((node) =>
+        node.kind === 'guard' ? node.guards.flatMap((g) => (g.kind === 'within' && typeof g.extent !== 'number' ? axesOf(g.at) : [])) : []
+      )
+    ),
   )
+)
 
 const mayBeVectorReduction = (sums: readonly Reduction[], a: Axis): boolean =>
   typeof a.extent === 'number' && a.extent >= CPU.lanes && !sums.some((s) => s.combine === 'argmax')

@@ -105,7 +105,8 @@ function sharedTileOf(factor: Expression, spans: ReadonlyMap<Axis, number>, lane
   const dims = boxOf([...freeAxes(factor)], forms, spans)
   const inLanes = dims.find((d) => d.parts.length === 1 && d.parts[0]![0] === lanes)
   const value = mapIndices((form) => spread(form, dims))(factor)
-  const ordered = [...dims].sort((x, y) => memoryStride(value, y) - memoryStride(value, x))
+  const strides = new Map(dims.map((d) => [d, memoryStride(value, d)]))
+  const ordered = [...dims].sort((x, y) => strides.get(y)! - strides.get(x)!)
   const final = ordered.map((d) => (d === inLanes ? { ...d, extent: d.extent / 4 } : d))
   return { value, dims: final, lanes: final.find((d) => d.coordinate === inLanes?.coordinate) }
 }
