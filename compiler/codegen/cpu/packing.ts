@@ -89,6 +89,13 @@ export function packFactor(
   return { equation: pack, into, value: load(into, ...readAt) as PackedFactor['value'], along: fastest ?? packAxes.at(-1)! }
 }
 
+/** Whether `packFactor` packs a factor as one row along `lanes`, which `other` moves, too: known without packing it. */
+export function isRowAlong(given: Expression, fixed: ReadonlySet<Axis>, lanes: Axis, other: Axis): boolean {
+  const found = dimensionsOf(withoutIdleAxes(given, new Set([...fixed, lanes])), fixed)
+  const [row] = found ?? []
+  return row !== undefined && found!.length === 1 && row.axes.includes(other) && row.steps[row.axes.indexOf(lanes)] === 1
+}
+
 /**
  * A factor without axes of one point that stand beside a stride: a window of 1 x 1 that moves by two sees every second element, and the others, which a
  * window's own axis would move to, are not packed.

@@ -1,7 +1,7 @@
 import { freeAxes } from '../../../ir/analysis.ts'
 import type { Axis } from '../../../ir/affine.ts'
 import { onceByNode } from '../../../ir/once-by-node.ts'
-import { packFactor } from '../packing.ts'
+import { isRowAlong } from '../packing.ts'
 import { type FactorName, otherFactor } from '../schedule.ts'
 import type { Equation } from '../../../ir/equation.ts'
 import type { Contraction, Product } from '../simplify.ts'
@@ -61,10 +61,7 @@ function match({ equation: e, main }: Contraction): Convolution | undefined {
     const partner = (a: Axis): Axis | undefined =>
       filterAxes.find((k) => {
         const fixed = new Set([...leading, ...main.axes.filter((x) => x !== k), a === row ? column : row])
-        const made = packFactor('trial', factor, fixed, a)
-        if (made?.into.shape.length !== 1) return false
-        const moved = freeAxes(made.value)
-        return moved.has(k) && moved.has(a)
+        return isRowAlong(factor, fixed, a, k)
       })
     const [filterRow, filterColumn] = [partner(row), partner(column)]
     if (!filterRow || !filterColumn || filterRow === filterColumn || filterRow.extent !== filterColumn.extent) continue
