@@ -29,6 +29,11 @@ const FOREIGN: readonly { readonly begins: RegExp; readonly what: string; readon
     what: 'it is HDF5, as Keras and some versions of Caffe write weights',
     mend: 'of Keras: python -m tf2onnx.convert; of Caffe: net.save("net.caffemodel")',
   },
+  {
+    begins: /^\s*\{[^]*"(modelTopology|weightsManifest|layers-model|graph-model)"/,
+    what: 'it is a model of TensorFlow.js',
+    mend: 'convert it to ONNX: python -m tf2onnx.convert --tfjs model.json --output model.onnx',
+  },
   { begins: /^.{4}TFL3/s, what: 'it is a model of TensorFlow Lite', mend: 'convert it to ONNX: python -m tf2onnx.convert --tflite' },
   { begins: /^(\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd)/, what: 'it is packed', mend: 'unpack it' },
 ]

@@ -75,10 +75,12 @@ export function formatOf(source: ByteSource): Format {
     case 'pth':
       throw refused(source, 'a file of PyTorch holds weights, not a net', 'export it: torch.onnx.export(model, example, "model.onnx")')
     case 'pb':
+      throw tensorflow(source, end, '--saved-model .')
     case 'h5':
     case 'keras':
+      throw tensorflow(source, end, `--keras ${quoted(source.name)}`)
     case 'tflite':
-      throw refused(source, `models of TensorFlow (.${end}) are not read`, 'convert it to ONNX: python -m tf2onnx.convert')
+      throw tensorflow(source, end, `--tflite ${quoted(source.name)}`)
     case 'safetensors':
       throw refused(source, 'a .safetensors file holds weights, and no net', 'weights go to a .net file with --weights')
     case 'net':
@@ -96,5 +98,12 @@ export function formatOf(source: ByteSource): Format {
 /** `.onnx`, `.cfg (and .weights) of Darknet`. */
 const sayFiles = ({ called, endings, weights }: FormatRow): string =>
   weights === undefined ? `.${endings[0]!}` : `.${endings[0]!} (and .${weights}) of ${called}`
+
+const tensorflow = (source: ByteSource, end: string, option: string): ImportError =>
+  refused(
+    source,
+    `models of TensorFlow (.${end}) are not read`,
+    `convert it to ONNX: python -m tf2onnx.convert ${option} --output model.onnx`,
+  )
 
 const refused = ({ name }: ByteSource, what: string, mend: string): ImportError => new ImportError([{ where: name, what, mend }])

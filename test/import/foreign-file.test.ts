@@ -9,6 +9,7 @@ test.each([
   ['PK\x03\x04archive/data.pkl', /zip archive.*\n.*torch\.onnx\.export/],
   ['\x80\x02\x8a\x0al\xfc\x9c', /pickle of Python/],
   ['\x89HDF\r\n\x1a\n\0', /HDF5/],
+  ['{"format": "layers-model", "modelTopology": {', /TensorFlow\.js.*\n.*--tfjs/],
   ['\x1c\0\0\0TFL3\x14', /TensorFlow Lite/],
   ['\x1f\x8b\x08\0', /packed/],
   ['', /empty/],

@@ -1,4 +1,5 @@
 import { elementCount } from '../../../bundle/sizes.ts'
+import type { Argument } from '../../model-net.ts'
 import { type Dimension, dimensionArithmetic, isNumber } from '../dimension.ts'
 import { BOOL } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
@@ -51,16 +52,11 @@ function byChannel(node: OnnxNode, op: 'add' | 'sub' | 'mul' | 'div'): Value | u
   const channels = x.dims[0]!
   const change = (f: (v: number) => number) => (numbers: Numbers): Numbers => numbers.map(f)
   const swapped = values.indexOf(x) > values.indexOf(c)
-  if (!c.learned) {
-    if (swapped && op === 'sub') return undefined
-    const list = Array.from(c.values())
-    const [mean, std] = op === 'add' ? [list.map((v) => -v), 1] : op === 'sub' ? [list, 1] : op === 'mul' ? [
-      0,
-      list.map((v) => 1 / v),
-    ] : [0, list]
-    // A division by 0 is left as what it is.
-    if (Array.isArray(std) && std.some((v) => !Number.isFinite(v) || v === 0)) return undefined
-    return node.emit('normalize', [x], { mean, std }, x.dims)
+  const ofPicture = c.learned && x.dims.length === 3 && isInput(node, x.name)
+  if (!c.learned || ofPicture) {
+    const constants = swapped && op === 'sub' ? undefined : normalizationBy(op, Array.from(c.values()))
+    if (constants && ofPicture) node.noteOnce('changed', PICTURE)
+    if (constants || !c.learned) return constants && node.emit('normalize', [x], constants, x.dims)
   }
   if (op === 'add' || op === 'sub') {
     const from = swapped && op === 'sub' ? node.emit('neg', [x], {}, x.dims, { main: false }) : x
@@ -71,6 +67,25 @@ function byChannel(node: OnnxNode, op: 'add' | 'sub' | 'mul' | 'div'): Value | u
   return node.emit('scale', [x], { bias: false }, x.dims, {
     parameters: { weight: parameterOf(c, [channels], op === 'div' ? change((v) => 1 / v) : undefined) },
   })
+}
+
+const PICTURE = 'what is joined with each channel of an input counts as constants, normalize: training leaves them'
+
+/** x joined with a number a channel as (x - mean) / std. Undefined where no std is above 0; a division by 0 is left as what it is. */
+function normalizationBy(op: 'add' | 'sub' | 'mul' | 'div', list: readonly number[]): Readonly<Record<string, Argument>> | undefined {
+  if (op === 'add' || op === 'sub') return { mean: op === 'add' ? list.map((v) => -v) : list, std: 1 }
+  const std = op === 'mul' ? list.map((v) => 1 / v) : list
+  return std.every((v) => v > 0 && Number.isFinite(v)) ? { mean: 0, std } : undefined
+}
+
+/** Whether a value is an input of the net, or numbers joined with one: its mean and deviation are initializers where they are buffers of a module. */
+function isInput(node: OnnxNode, value: string): boolean {
+  const maker = node.net.layers.find(({ output }) => output === value)
+  if (!maker) return true
+  const [x, ...rest] = maker.inputs
+  return ['add', 'sub', 'mul', 'div', 'normalize'].includes(maker.op) && typeof x === 'string' &&
+    !rest.some((each) => typeof each === 'string') &&
+    isInput(node, x)
 }
 
 function arithmetic(op: 'add' | 'sub' | 'mul' | 'div'): (node: OnnxNode) => void {
