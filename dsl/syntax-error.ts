@@ -329,6 +329,8 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
     return `arguments are given with ':': ${before.image}: ${image}`
   if (before && unitNamed(before.image) && OPERATORS.includes(tokenType))
     return `a duration is one number and a unit: (1 + 2) ${before.image}`
+  if (wanted === T.CloseParen && before?.tokenType === T.OpenParen && tokenType === T.OpenBrace)
+    return `arguments have no braces around them: ${tokens[at - 2]?.image ?? ''}(name: value)`
   if (wanted === T.CloseParen && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
   if (rule === 'dimensions' && isName(before) && isName(token))
     return `a class whose name has several words stands in quotes: "${before.image} ${image}"`

@@ -9,7 +9,7 @@ import { traitsOf } from '../ops/traits.ts'
 import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/division`, `argument/picture-range`, `train/rate`, `train/clip`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/last-axis`, `argument/division`, `argument/picture-range`, `train/rate`, `train/clip`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has, in whatever shape. */

@@ -11,7 +11,7 @@ import { linearOf } from '../ops/traits.ts'
 type Operators = ReadonlyMap<string, Operator>
 
 /**
- * Warnings of numbers in the order of another framework, where they have a meaning here too: `input/channels-last`, `argument/order`, `argument/batch`. Only numbers that
+ * Warnings of numbers in the order of another framework, where they have a meaning here too: `input/channels-last`, `argument/order`, `argument/batch`, `argument/last-axis`. Only numbers that
  * are written without a name are doubted.
  */
 export function foreignOrders(program: Program, graph: Graph, operators: Operators): Diagnostic[] {
@@ -20,7 +20,13 @@ export function foreignOrders(program: Program, graph: Graph, operators: Operato
     ...channelsBehind(program),
     ...program.layers.flatMap((call) => {
       const node = nodes.get(call.name)
-      return node ? [...channelsFirst(call, node, operators), ...batchFirst(call, node), ...axesAsNumbers(call, node)] : []
+      return node
+        ? [
+          ...channelsFirst(call, node, operators),
+          ...batchFirst(call, node),
+          ...axesAsNumbers(call, node),
+          ...lastAxis(call, node, graph, operators),
+        ] : []
     }),
   ]
 }
@@ -91,6 +97,21 @@ function batchFirst(call: LayerCall, { op, attributes, outputs }: Node): Diagnos
     call.attributeSpans['dims'] ?? call.span,
     `-1 comes to 1 here, so that this gives ${showShape(shape)}`,
     `the batch is not written: reshape([${rest}]); write reshape([1, ${rest}]) where it is meant so`,
+  )]
+}
+
+/** `softmax(axis: -1)` of maps: the width here, and channels where those are last, as in Keras. */
+function lastAxis(call: LayerCall, { op, inputs: [x], name }: Node, graph: Graph, operators: Operators): Diagnostic[] {
+  const { signature, traits } = operators.get(op)!
+  const axis = signature?.parameters.find((parameter) => parameter.name === 'axis')
+  const span = call.attributeSpans['axis']
+  if (!span || !/^(axis:\s*)?-1$/.test(textOf(span)) || axis?.default !== 1 || axis.named || traits?.normalizesSamples) return []
+  if (x?.shape.length !== 4 || x.shape[0] !== 'n' || graph.nodes.find(({ outputs }) => outputs[0] === x)?.op === 'transpose') return []
+  return [doubt(
+    'argument/last-axis',
+    span,
+    `${name} goes along the width of ${showShape(x.shape)}`,
+    'channels are axis 1, which is taken where none is said; write axis: 3 where the width is meant',
   )]
 }
 

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
-import type { Attributes } from '../../dsl/signature.ts'
+import type { Attributes, Signature } from '../../dsl/signature.ts'
 import type { Axis } from '../ir/affine.ts'
 import { type Index, index, type IndexLike, plus, times } from '../ir/affine.ts'
 import { isBatched, type Shape, showShape } from '../ir/tensor.ts'
@@ -10,6 +10,14 @@ import type { ShapeQuestion } from './operator.ts'
 /*
  * Layers that work along axes of their choice: `axes: [2, 3]`, or `axis` to `end`. Axes count the batch as 0; negative ones from the end.
  */
+
+/** The hints of a layer that joins operands, or all numbers, for axes that it is given: `mean(x, dim: [2, 3])`. */
+export const reducedBy = (layer: string): NonNullable<Signature['mends']> =>
+  Object.fromEntries(
+    ['dim', 'dims', 'axis', 'axes'].map((
+      name,
+    ) => [name, `along axes, of which 0 is the batch, it is ${layer}, e.g. x -> ${layer}([2, 3], keep: false)`]),
+  )
 
 /** The axes that `axes` names, ascending. */
 export const axesOf = (attributes: Attributes, rank: number): readonly number[] =>

@@ -2,6 +2,7 @@ import type { Node, Value } from '../graph/graph.ts'
 import { constant, type Expression, load, max, min, select } from '../ir/expression.ts'
 import type { Equation } from '../ir/equation.ts'
 import { type Shape, tensor } from '../ir/tensor.ts'
+import { reducedBy } from './axes.ts'
 import { joinedEquations, joinShapes, MOST_OPERANDS, operandGradient, partEquation, type Term } from './broadcast.ts'
 import { numberOf } from './elementwise.ts'
 import { gradientOf } from './gradients.ts'
@@ -64,6 +65,7 @@ function operatorsOf(name: string, doc: string, extreme: Extreme): readonly Oper
       values: { min: 2, max: Infinity, numbers: true },
       parameters: [],
       doc: `${doc}, element by element; dimensions of 1 are repeated, and numbers may be operands`,
+      mends: reducedBy(`reduce_${name}`),
     },
     shape: joinShapes,
     equations: (node) => joinedEquations(node, allOperands(node).map((operand) => termOf(operand, node.outputs[0]!.shape)), extreme.of),

@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import { add, constant, div, type Expression, load, mul, neg, sub } from '../ir/expression.ts'
 import { sameShape } from '../ir/tensor.ts'
+import { reducedBy } from './axes.ts'
 import { joinedEquations, joinShapes, joinTerms, operandGradient, operandsOf, type Term } from './broadcast.ts'
 import { argumentProblem } from './diagnostics.ts'
 import { numberOf, pointwise } from './elementwise.ts'
@@ -99,7 +100,7 @@ const addDx: Operator = {
 /** y = (a + b + ...) / count */
 const meanOperator: Operator = {
   name: 'mean',
-  signature: { name: 'mean', values: many, parameters: [], doc: `the mean of its operands, ${REPEATED}` },
+  signature: { name: 'mean', values: many, parameters: [], doc: `the mean of its operands, ${REPEATED}`, mends: reducedBy('reduce_mean') },
   shape: joinShapes,
   equations: (node) => {
     const { shape } = node.outputs[0]!

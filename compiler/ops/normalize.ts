@@ -5,6 +5,7 @@ import { constant, type Expression, load, mul, sub, sum } from '../ir/expression
 import { type Axis, axis, type IndexLike, plus, times } from '../ir/affine.ts'
 import { equation, store } from '../ir/equation.ts'
 import { argumentProblem, channelProblems, labelProblems } from './diagnostics.ts'
+import { UNIT } from './elsewhere/reductions.ts'
 import { firstInputGradient } from './gradients.ts'
 import type { ConstantSpec, Operator, ShapeQuestion } from './operator.ts'
 import { numberOf, pointwise } from './elementwise.ts'
@@ -76,6 +77,7 @@ const normalize: Operator = {
       { name: 'mean', type: { kind: 'numbers' }, doc: 'what is subtracted, a number or one a channel; pictures come as 0..1' },
       { name: 'std', type: { kind: 'numbers' }, doc: 'what is divided by, a number or one a channel' },
     ],
+    mends: { dim: UNIT, axis: UNIT, p: UNIT },
     doc: '(x - mean) / std, constants of the net: what it reads may be what pictures are, 0..1',
   },
   traits: { initSeesThrough: true },

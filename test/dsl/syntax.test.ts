@@ -26,6 +26,7 @@ describe('where a text is no program', () => {
   test.each([
     ['net n\n  input x: f32[1]\n  output o = x -> relu\n', 'net n { ... }'],
     [`${net('h = x -> relu')}\ntrain\n  batch 2\n`, 'train { ... }'],
+    [net('h = x -> conv({ out: 3, kernel: 1 })'), 'arguments have no braces around them: conv(name: value)'],
     [net('block b(y) { return y -> relu }'), 'stand beside one another'],
   ])('%j: what is told says how it is written', (text, hint) => expect(mistakes(text).map((m) => m.hint ?? '').join('; ')).toContain(hint))
   test.each([

@@ -93,3 +93,19 @@ test('axes that mean reads as numbers are warned of', () => {
   expect(told('x -> mean(2, 3)')).toEqual([expect.stringContaining('reduce_mean([2, 3], keep: false)')])
   expect(told('mean(x, x)')).toEqual([])
 })
+
+test('the last axis of maps is warned of where it is counted from the end', () => {
+  const of = (call: string, input?: string): string[] => told(call, input)
+  for (const call of ['x -> conv(8, 1) -> softmax(axis: -1)', 'concat(x, x, axis: -1)', 'x -> arg_max(-1)'])
+    expect(of(call)).toEqual([expect.stringMatching(/^warning argument\/last-axis; channels are axis 1/)])
+  for (
+    const call of [
+      'x -> softmax(axis: 3)',
+      'x -> transpose([0, 2, 3, 1]) -> softmax(axis: -1)',
+      'x -> layer_norm(axis: -1)',
+      'x -> fc(4, axis: -1)',
+    ]
+  )
+    expect(of(call)).toEqual([])
+  expect(of('x -> softmax(axis: -1)', 'f32[10]')).toEqual([])
+})

@@ -31,6 +31,10 @@ describe('layers by their own names, with arguments in the order of others', () 
     ['h = reshape(x, [batch, 768])', 'the batch is implied, and left out'],
     ['loss = "mse"', 'e.g. loss = softmax_loss(scores, label)'],
     ['h = x -> scale(2)', 'a factor that is not learned is mul(0.5)'],
+    ['loss = sum(x, axis: 1)', /it is reduce_sum, e\.g\. x -> reduce_sum\(\[2, 3\], keep: false\)/],
+    ['h = max(x, x, dim: 1)', /it is reduce_max,/],
+    ['h = mean(x, x, axis: [2, 3])', /it is reduce_mean,/],
+    ['h = x -> normalize(mean: 0, std: 1, dim: 1)', /div\(x, x -> reduce_l2\(\[1\]\)\)/],
     ['h = x -> dropout(50)', 'it is a part of 1: 0.5 is 50 %'],
   ])('%s', (line, hint) => {
     expect(hints(line)).toEqual([typeof hint === 'string' ? hint : expect.stringMatching(hint)])
@@ -80,6 +84,11 @@ describe('layers by the names that others give them', () => {
     ],
     // Caffe's pooling moves by one where nothing is said, and its last window hangs over.
     ['h = x -> Pooling(pool: AVE, kernel_size: 3)', 'Pooling (Caffe) is `avg_pool(3, stride: 1, round: ceil)` here'],
+    // Darknet pads by size - 1 in all, the smaller half in front.
+    ['h = x -> maxpool(size: 2, stride: 1)', 'maxpool (Darknet) is `max_pool(2, stride: 1, pad: same)` here'],
+    ['h = x -> maxpool(size: 3, stride: 2)', 'maxpool (Darknet) is `max_pool(3, stride: 2, pad: 1)` here'],
+    ['h = x -> maxpool(size: 2, stride: 2)', 'maxpool (Darknet) is `max_pool(2, stride: 2)` here'],
+    ['h = x -> maxpool(size: 5, stride: 1, padding: 4)', 'maxpool (Darknet) is `max_pool(5, stride: 1, pad: 2)` here'],
     ['h = x -> Pooling(pool: MAX, kernel_size: 2, stride: 2)', 'Pooling (Caffe) is `max_pool(2, stride: 2, round: ceil)` here'],
     ['h = x -> Pooling(pool: AVE, global_pooling: true)', 'Pooling (Caffe) is `global_avg_pool` here'],
     ['h = x -> avgpool', 'avgpool (Darknet) is `global_avg_pool` here'],

@@ -31,8 +31,16 @@ const reductionNames = (kind: string): readonly Synonym[] => [
   { name: `Reduce${kind}`, of: 'ONNX', positions: ['axes'], arguments: { keepdims: yesOrNo } },
 ]
 
+/** What x by its length is. */
+export const UNIT = 'x by its length is div(x, x -> reduce_l2([1])); where that may be 0, -> max(1e-12) stands behind it'
+
 export const reductionsElsewhere: Synonyms = {
   transpose: [
+    ...([['ChannelShuffle', 'PyTorch'], ['ShuffleChannel', 'Caffe'], ['channel_shuffle', 'others']] as const).map(([name, of]) => ({
+      name,
+      of,
+      none: 'of g groups of k channels it is reshape([g, k, h, w]) -> transpose([0, 2, 1, 3, 4]) -> reshape([g * k, h, w])',
+    })),
     { name: 'permute', of: 'PyTorch', ...listed('order') },
     {
       name: 'Permute',
@@ -70,12 +78,16 @@ export const reductionsElsewhere: Synonyms = {
   reduce_max: [...reductionNames('Max'), { name: 'amax', of: 'PyTorch', ...alongDim }],
   reduce_min: [...reductionNames('Min'), { name: 'amin', of: 'PyTorch', ...alongDim }],
   reduce_l1: reductionNames('L1'),
-  reduce_l2: [...reductionNames('L2'), {
-    name: 'norm',
-    of: 'PyTorch',
-    positions: ['p', 'dim'],
-    arguments: { p: () => ({}), ...alongDim.arguments },
-  }],
+  reduce_l2: [
+    ...reductionNames('L2'),
+    ...['l2_normalize', 'L2Norm', 'UnitNormalization'].map((name) => ({ name, of: 'others', none: UNIT })),
+    {
+      name: 'norm',
+      of: 'PyTorch',
+      positions: ['p', 'dim'],
+      arguments: { p: () => ({}), ...alongDim.arguments },
+    },
+  ],
   arg_max: [
     {
       name: 'ArgMax',

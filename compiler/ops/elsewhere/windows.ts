@@ -44,6 +44,17 @@ const convolution = (transposed: boolean): readonly Synonym[] => {
   ]
 }
 
+/** Darknet pads by one less than the window in all, the smaller half in front, unless `padding` says how much in all. */
+const darknetPool: Synonym['arguments'] = {
+  size: (size, given) => {
+    const stride = given.get('stride') ?? '1'
+    const pad = given.has('padding') || size === stride ? undefined
+      : Number(size) % 2 === 1 ? `${(Number(size) - 1) / 2}` : stride === '1' ? 'same' : undefined
+    return { kernel: size, ...(pad !== undefined && pad !== '0' && { pad }) }
+  },
+  padding: (padding) => ({ pad: `${Math.floor(Number(padding) / 2)}` }),
+}
+
 const windows = (here: 'max' | 'avg'): readonly Synonym[] => {
   const long = here === 'max' ? 'Max' : 'Average'
   const short = here === 'max' ? 'Max' : 'Avg'
@@ -63,7 +74,7 @@ const windows = (here: 'max' | 'avg'): readonly Synonym[] => {
     ...(here === 'max' ? [] : [{ name: 'AveragePool', of: 'ONNX', defaults: { stride: '1', ...VALID } }]),
     { name: here === 'max' ? 'maxpooling' : 'avgpooling', of: 'others' },
     ...(here === 'max'
-      ? [{ name: 'maxpool', of: 'Darknet', positions: ['size', 'stride', 'padding'], arguments: { padding: 'pad' } }]
+      ? [{ name: 'maxpool', of: 'Darknet', positions: ['size', 'stride', 'padding'], arguments: darknetPool }]
       : [{ name: 'averagepooling', of: 'Caffe', defaults: CAFFE_POOL }, { name: 'meanpool', of: 'others' }, {
         name: 'avgpool',
         of: 'Darknet',

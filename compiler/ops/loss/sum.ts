@@ -1,3 +1,4 @@
+import { reducedBy } from '../axes.ts'
 import { constant, load } from '../../ir/expression.ts'
 import { totalsEquations } from '../batch-reduction.ts'
 import { labelProblems } from '../diagnostics.ts'
@@ -8,7 +9,7 @@ import { lossSignature, scalarUnless } from './loss.ts'
 
 const sumOperator: Operator = {
   name: 'sum',
-  signature: lossSignature('sum', 1, [], 'the sum of all elements, batch and all'),
+  signature: { ...lossSignature('sum', 1, [], 'the sum of all elements, batch and all'), mends: reducedBy('reduce_sum') },
   shape: scalarUnless((q) => labelProblems(q)),
   equations: (node) => {
     const x = node.inputs[0]!
