@@ -13,11 +13,13 @@ import { normalizeChannels, normalizeInput } from './normalize.ts'
 import { onePosition } from './one-position.ts'
 import type { Pattern } from './pattern.ts'
 import { flattenBeforeFc, globalPool, reshapes, transposes } from './shapes.ts'
+import { stableLogs } from './stable-logs.ts'
 import { upsample } from './upsample.ts'
 
 /** What is looked for first: it reads arithmetic that the second list would give other names. */
 const FIRST: readonly Pattern[] = [
   activations,
+  stableLogs,
   normalization,
   localResponseNorm,
   centredNorm,

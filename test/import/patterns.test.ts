@@ -63,6 +63,13 @@ describe('functions of each element', () => {
     expect(rewrite(sigmoidTimes, MAP, {}, ['y', 's'])).toEqual(['s = sigmoid(x)', 'y = mul(s, x)'])
     expect(rewrite([...sigmoidTimes, layer('z', 'tanh', ['s'])], MAP, {}, ['y', 'z'])).toHaveLength(3)
   })
+  test('logarithms of softmax and sigmoid stay finite', () => {
+    const log = (op: string, args = {}) => [layer('s', op, ['x'], args), layer('y', 'log', ['s'])]
+    expect(rewrite(log('softmax', { axis: 2, end: 2 }), MAP)).toEqual(['y = log_softmax(x, axis: 2, end: 2)'])
+    expect(rewrite(log('sigmoid'), MAP)).toEqual(['y/neg = neg(x)', 'y/softplus = softplus(y/neg)', 'y = neg(y/softplus)'])
+    expect(rewrite(log('sigmoid'), MAP, {}, ['y', 's'])).toHaveLength(2)
+    expect(rewrite(log('tanh'), MAP)).toHaveLength(2)
+  })
   test('not the sigmoid of another value', () => {
     expect(rewrite([layer('s', 'sigmoid', ['x']), layer('y', 'mul', ['s', 'other'])], MAP)).toHaveLength(2)
   })
