@@ -103,7 +103,9 @@ export abstract class WindowRowsEmitter extends AccumulatorEmitter {
 
   private positionInRow(lowest: Operand, values: readonly Operand[]): RowResult {
     const { builder } = this
-    let [largest, column] = [lowest, float(0)]
+    // Compared with itself, NaN has all bits set.
+    const start = values[0]!.kind === 'number' ? lowest : values[0]!
+    let [largest, column] = [start, float(0)]
     for (const [i, value] of values.entries()) {
       const larger = builder.evaluateHere('max', [largest, value])
       const here = [isSame(larger, largest), float(0), float(i)]

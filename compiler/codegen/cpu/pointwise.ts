@@ -172,7 +172,7 @@ function smallMap(e: Equation, sums: readonly Reduction[], vectorAxis: Axis | un
 
 /**
  * Rows of a map that are computed together where windows of rows overlap that are written out: what two of them load, and mask in the padding, is there once.
- * Undefined where that would spare less than a third of the loads, or no axis of rows lies in front of the one in lanes.
+ * Undefined where that would spare less than a quarter of the loads, or no axis of rows lies in front of the one in lanes.
  */
 function rowsOfWindows(
   e: Equation,
@@ -196,7 +196,7 @@ function rowsOfWindows(
   const found = [4, 3, 2].map((count) => {
     const shared = new Set(range(count).flatMap((row) => range(size).map((k) => row * step + k * along))).size
     return { count, loads: shared * Math.ceil(extent / count), products: columns * (isShared ? shared : count * size) }
-  }).filter(({ loads, products }) => products <= CPU.bodyProducts && 3 * loads <= 2 * size * extent)
+  }).filter(({ loads, products }) => products <= CPU.bodyProducts && 4 * loads <= 3 * size * extent)
   const best = found.reduce<(typeof found)[number] | undefined>((a, b) => (a && a.loads <= b.loads ? a : b), undefined)
   return best && { axis, count: best.count }
 }

@@ -23,7 +23,7 @@ export type Product = Extract<Expression, { kind: 'binary' }>
 
 /** Simplifies an equation, once for who chooses a schedule and who follows it; what a fused producer computes is left out. */
 export const simplify = onceAtWork(({ fusedProducer: _, ...given }: Equation): Simplified => {
-  const equation = flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.flatMap(channelAxesIn)))
+  const equation = divideOnce(flattenReductions(flattenAxes(dropTrueGuards(given), given.sides.flatMap(channelAxesIn))))
   const sums = equation.stores.flatMap((s) => reductions(s.value))
   const main = sums.filter(isContraction).sort((a, b) => steps(b) - steps(a))[0]
   // A sum that is invariant over an output axis is computed before that axis is walked: no register tile holds all of its points.
@@ -31,6 +31,28 @@ export const simplify = onceAtWork(({ fusedProducer: _, ...given }: Equation): S
   if (!main || hasInvariantSum || steps(main) <= 1) return { equation: shareReducedAxes(equation) }
   return { equation, contraction: withoutSharedGuards(equation, main) }
 })
+
+/** Divides a sum by a number once, not each of its terms: the gradient of an average. */
+function divideOnce(e: Equation): Equation {
+  if (!e.stores.some((s) => reductions(s.value).some((r) => termsOver(r)))) return e
+  return mapValues(
+    e,
+    bottomUp((node) => {
+      const found = node.kind === 'reduce' ? termsOver(node) : undefined
+      return found && node.kind === 'reduce' ? binaryOf('div', reductionOf('sum', node.axes, found.terms), found.by) : node
+    }),
+  )
+}
+
+/** The terms of a sum without the number that each of them is divided by; undefined where there is none. */
+function termsOver({ combine, body }: Reduction): { readonly terms: Expression; readonly by: Expression } | undefined {
+  const isGuarded = body.kind === 'guard' && body.otherwise === 0
+  const term = isGuarded ? body.value : body
+  if (combine !== 'sum' || term.kind !== 'binary' || term.op !== 'div' || term.b.kind !== 'constant') return undefined
+  // A sum of products is another algorithm's.
+  if (term.a.kind === 'binary' && term.a.op === 'mul') return undefined
+  return { terms: isGuarded ? guard(body.guards, term.a) : term.a, by: term.b }
+}
 
 /**
  * Lets sums of as many terms run along one axis, though one be part of the other (the squares of differences from a mean), so that what

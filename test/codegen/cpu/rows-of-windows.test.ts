@@ -19,14 +19,16 @@ const rowsOf = (layer: string, height: number, width: number): unknown => {
   return registerTile['2:h']
 }
 
-test('rows are computed together where their windows share a third of what they load', () => {
+test('rows are computed together where their windows share a quarter of what they load', () => {
   expect(rowsOf('max_pool(3, stride: 1, pad: 1)', 32, 32)).toBe(4)
   expect(rowsOf('avg_pool(5, stride: 1, pad: 2)', 10, 12)).toBe(4)
   expect(rowsOf('max_pool(13, stride: 1, pad: 6)', 13, 13)).toBe(4)
   // Five rows of the map for three of windows: tiles of four would load six rows as often.
   expect(rowsOf('max_pool(3, stride: 1, pad: 1)', 9, 32)).toBe(3)
-  // Windows of 3 at a stride of 2 share one row of three; those of 2 at a stride of 2 none; rows of 19 x 19 are too long to be written out.
-  expect(rowsOf('max_pool(3, stride: 2, pad: 1)', 32, 32)).toBeUndefined()
+  // Four windows of 3 at a stride of 2 have nine rows of the map, not twelve; of five windows the last tile would have most twice.
+  expect(rowsOf('max_pool(3, stride: 2, pad: 1)', 32, 32)).toBe(4)
+  expect(rowsOf('max_pool(3, stride: 2)', 11, 32)).toBeUndefined()
+  // Windows of 2 at a stride of 2 share no row; those of 19 x 19 are too long to be written out.
   expect(rowsOf('max_pool(2)', 32, 32)).toBeUndefined()
   expect(rowsOf('max_pool(19, stride: 1, pad: 9)', 32, 32)).toBeUndefined()
 })
@@ -43,6 +45,7 @@ test.each([
   ['max_pool(3, stride: 1, pad: 1)', 8, 11],
   ['max_pool(3, stride: 1)', 6, 9],
   ['max_pool([5, 3], stride: 1, pad: [2, 1])', 72, 6],
+  ['max_pool(3, stride: 2, pad: 1)', 16, 18],
   ['max_pool(9, stride: 1, pad: 4)', 7, 13],
   ['max_pool([3, 1], stride: 1, pad: [1, 0])', 9, 5],
   ['max_pool(3, stride: 1, pad: 1, dilation: 2)', 11, 8],

@@ -32,3 +32,20 @@ test('equations whose axes are of one length stay what they are', () => {
     expect(want!.reduce((m, v, i) => Math.max(m, Math.abs(v - got![i]!)), 0) / scale, name).toBeLessThan(1e-12)
   }
 })
+
+test('a sum is divided by a number once, not each of its terms', () => {
+  const pooled = (count: string): string => `
+net p {
+  input x: f32[3, 8, 8]
+  c = x -> conv(2, 1) -> avg_pool(3, stride: 1, pad: 1${count}) -> conv(2, 3)
+  output y = c
+  loss = sum(mul(c, c))
+}`
+  const divisions = (count: string): unknown[] => {
+    const e = [...equationsOf(pooled(count), ['gradients'])].find(([name]) => name.includes('avg_pool_1.dx'))![1]
+    return simplify(e).equation.stores.map(({ value }) => value.kind)
+  }
+  expect(divisions('')).toEqual(['binary'])
+  // What is divided by is another number at the border.
+  expect(divisions(', count: valid')).toEqual(['reduce'])
+})
