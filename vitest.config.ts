@@ -6,16 +6,17 @@ import { moduleText } from './scripts/torch-python.mjs'
 
 /**
  * What a test file needs a process of its own for: modules that it replaces, a global that it changes and does not restore, a browser. All others
- * load the compiler once a worker, in place of once a file. (`vi.stubGlobal` and `vi.spyOn` are undone behind each test.)
+ * load the compiler once a worker, in place of once a file. (`vi.stubGlobal` and `vi.spyOn` are undone behind each test, the working folder behind
+ * each file.)
  */
-const ALONE = /webgpu-of-tests|naga|chromium|vi\.(?:mock|hoisted|resetModules)|process\.(?:chdir|on)|globalThis/i
-const GPU = /softwareGpu/
+const ALONE = /webgpu-of-tests|devices\/chromium|\.\/chromium\.ts|vi\.(?:mock|hoisted|resetModules)|Object\.assign\(globalThis/i
+const GPU = /softwareGpu|validateWith/
 const FILES = readdirSync(join(import.meta.dirname, 'test'), { recursive: true }).map((file) =>
   `test/${String(file).replaceAll('\\', '/')}`
 )
   .filter((file) => file.endsWith('.test.ts') && !/^test\/(?:device|bench)\//.test(file))
 const textOf = (file: string): string => readFileSync(join(import.meta.dirname, file), 'utf8')
-const SHARING = FILES.filter((file) => !file.startsWith('test/end-to-end/') && !ALONE.test(textOf(file)))
+const SHARING = FILES.filter((file) => !ALONE.test(textOf(file)))
 const ON_GPU = SHARING.filter((file) => GPU.test(textOf(file)))
 
 /**
@@ -36,17 +37,22 @@ const LONG = [
   'docs',
   'golden/wasm',
   'fusion/nests',
+  'wide-nets',
+  'cli/built',
+  'docs-site',
+  'bundle-hashes',
+  'small-maps',
 ]
 
 /**
- * Files that share processes follow each other, those that open a GPU first; the longest of each kind first. Many small ones come last, so that
- * both cores end at one time.
+ * Files that share processes follow each other, so that none is started anew for them: those that open a GPU first, the longest of each kind first.
+ * Many small ones come last, so that both cores end at one time.
  */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ moduleId, project }: TestSpecification): number => {
       const long = LONG.findIndex((part) => moduleId.includes(part))
-      const kind = project.name === 'alone' ? 1 : ON_GPU.some((file) => moduleId.endsWith(file)) ? 0 : 2
+      const kind = project.name === 'alone' ? 0 : ON_GPU.some((file) => moduleId.endsWith(file)) ? 1 : 2
       return kind * 100 + (long < 0 ? LONG.length : long)
     }
     return (await super.sort(files)).toSorted((a, b) => place(a) - place(b))
