@@ -44,16 +44,28 @@ const convolution = (transposed: boolean): readonly Synonym[] => {
   ]
 }
 
-/** Darknet pads by one less than the window in all, the smaller half in front, unless `padding` says how much in all. */
-const darknetPool: Synonym['arguments'] = {
-  size: (size, given) => {
-    const stride = given.get('stride') ?? '1'
-    const pad = given.has('padding') || size === stride ? undefined
-      : Number(size) % 2 === 1 ? `${(Number(size) - 1) / 2}` : stride === '1' ? 'same' : undefined
-    return { kernel: size, ...(pad !== undefined && pad !== '0' && { pad }) }
-  },
-  padding: (padding) => ({ pad: `${Math.floor(Number(padding) / 2)}` }),
+/** Darknet's padding in all, the smaller half in front. */
+function darknetPad(size: number, stride: number, padding: number): Readonly<Record<string, string>> {
+  if (!Number.isInteger(size) || !Number.isInteger(stride) || !Number.isInteger(padding) || padding === 0) return {}
+  const before = Math.floor(padding / 2)
+  if (padding % 2 === 0) return { pad: `${before}` }
+  if (stride === 1 && padding === size - 1) return { pad: 'same' }
+  return size === 2 && stride === 2 && padding === 1 ? { round: 'ceil' } : { pad: `[${before}, ${before + 1}, ${before}, ${before + 1}]` }
 }
+
+/** Windows move by one where nothing is said, and padding is one less than they are. What is given by position is nobody's in particular. */
+const darknetPools: readonly Synonym[] = [{ name: 'maxpool', of: 'others', least: 1 }, {
+  name: 'maxpool',
+  of: 'Darknet',
+  defaults: { stride: '1' },
+  arguments: {
+    size: (size, given) => ({
+      kernel: size,
+      ...darknetPad(Number(size), Number(given.get('stride') ?? 1), Number(given.get('padding') ?? Number(size) - 1)),
+    }),
+    padding: () => ({}),
+  },
+}]
 
 const windows = (here: 'max' | 'avg'): readonly Synonym[] => {
   const long = here === 'max' ? 'Max' : 'Average'
@@ -74,7 +86,7 @@ const windows = (here: 'max' | 'avg'): readonly Synonym[] => {
     ...(here === 'max' ? [] : [{ name: 'AveragePool', of: 'ONNX', defaults: { stride: '1', ...VALID } }]),
     { name: here === 'max' ? 'maxpooling' : 'avgpooling', of: 'others' },
     ...(here === 'max'
-      ? [{ name: 'maxpool', of: 'Darknet', positions: ['size', 'stride', 'padding'], arguments: darknetPool }]
+      ? darknetPools
       : [{ name: 'averagepooling', of: 'Caffe', defaults: CAFFE_POOL }, { name: 'meanpool', of: 'others' }, {
         name: 'avgpool',
         of: 'Darknet',
