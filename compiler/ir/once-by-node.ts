@@ -15,15 +15,9 @@ export function onceByNode<N extends object, T>(answer: (node: N) => T): (node: 
  * kept longer, they would be most of what it leaves in memory.
  */
 export function onceAtWork<N extends object, T>(answer: (node: N) => T): (node: N) => T {
-  let known = new WeakMap<N, T>()
-  whenDone(() => known = new WeakMap())
-  return (node) => {
-    const before = known.get(node)
-    if (before !== undefined) return before
-    const made = answer(node)
-    known.set(node, made)
-    return made
-  }
+  let known = onceByNode(answer)
+  whenDone(() => known = onceByNode(answer))
+  return (node) => known(node)
 }
 
 const atWork: (() => void)[] = []
