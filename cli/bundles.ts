@@ -13,6 +13,7 @@ import { BundleError, InputError } from '../bundle/errors.ts'
 import { matchWeights, type WeightsMatch } from '../runtime/match-weights.ts'
 import { isWide, mayBeWide } from '../runtime/wasm/wide.ts'
 import { readSafetensors } from '../runtime/loading/safetensors.ts'
+import { endingOf } from '../import/foreign-endings.ts'
 import { refuseImport, refuseModel } from './imported.ts'
 import { UsageError } from './exit.ts'
 import { compileOnce } from './compile-once.ts'
@@ -286,6 +287,9 @@ export async function readBundleFolder(path: string, weights?: string): Promise<
 export const readWeights = async (file: string, bundle: Bundle): Promise<Map<string, TensorData>> =>
   fitting(withoutWrappers(await readTensors(file), bundle), file, bundle)
 
+/** Endings of weights by themselves: those of PyTorch are told by what is in them. */
+const SAVED: readonly string[] = ['safetensors', 'pt', 'pth', 'ckpt']
+
 /** The parameters of a file or a bundle, whatever net they are of. */
 async function readTensors(file: string): Promise<Map<string, TensorData>> {
   if (await mustExist(file) === 'folder') {
@@ -293,7 +297,7 @@ async function readTensors(file: string): Promise<Map<string, TensorData>> {
     if (!weights) throw new InputError(`the bundle ${file} holds no ${WEIGHTS_FILE}`)
     return new Map(weights)
   }
-  refuseModel(file)
+  if (!SAVED.includes(endingOf(file))) refuseModel(file)
   const { tensors, metadata } = readSafetensors(await readBytes(file), file)
   // A snapshot of a training has the parameters among others; damaged, it is worth as little here.
   if (metadata['format'] !== 'fusenet-snapshot') return tensors

@@ -3,18 +3,26 @@ import { join } from 'node:path'
 import { MANIFEST_FILE, WEIGHTS_FILE } from '../runtime/loading/files.ts'
 import { InputError } from '../bundle/errors.ts'
 import { quoted } from '../bundle/quoted.ts'
+import { endingOf, foreignEnding } from '../import/foreign-endings.ts'
+import { FORMAT_ROWS } from '../import/formats.ts'
 
-/** Files of other formats, whole models and weights alone. */
-const FOREIGN = /\.(onnx|prototxt|cfg|caffemodel|weights)$/i
+/** How a net comes of a file of another format, by its ending. Undefined where the ending says none. */
+export function foreignModel(path: string): string | undefined {
+  const ending = endingOf(path)
+  const found = foreignEnding(path)
+  const own = FORMAT_ROWS.some(([, row]) => (row.endings as readonly string[]).includes(ending) || row.weights === ending)
+  if (own) {
+    const command = found?.mend ?? `fusenet import ${quoted(path)} -o DIR`
+    return `${path} is of another format: ${command} brings it, as DIR/NAME.net and DIR/weights.safetensors`
+  }
+  if (!found || ending === 'net') return undefined
+  return `${path}: ${found.what}; ${found.mend}${found.mend.includes('model.onnx') ? ', then fusenet import model.onnx -o DIR' : ''}`
+}
 
-/** Throws InputError for a model of another format where a net or weights of fusenet are wanted: it comes by `import`. */
+/** Throws InputError for a model of another format where a net or a bundle of fusenet is wanted. */
 export function refuseModel(path: string): void {
-  const end = FOREIGN.exec(path)?.[1]?.toLowerCase()
-  if (end === undefined) return
-  const model = `${end === 'caffemodel' ? 'deploy.prototxt ' : end === 'weights' ? 'net.cfg ' : ''}${quoted(path)}`
-  throw new InputError(
-    `${path} is of another format: fusenet import ${model} -o DIR brings it, as DIR/NAME.net and DIR/weights.safetensors`,
-  )
+  const said = foreignModel(path)
+  if (said !== undefined) throw new InputError(said)
 }
 
 /** Throws InputError for a folder that `import` wrote, where a bundle is wanted. */

@@ -3,12 +3,14 @@ import { dirname, join } from 'node:path'
 import type { Source } from '../dsl/source.ts'
 import { InputError } from '../bundle/errors.ts'
 import { fileError } from '../runtime/loading/file-error.ts'
+import { refuseModel } from './imported.ts'
 import { mustExist, readText } from './files.ts'
 
 /** The text of a .net file. */
 export async function readSource(file: string): Promise<Source> {
   if (!file.endsWith('.net')) {
     const kind = await mustExist(file)
+    if (kind === 'file') refuseModel(file)
     throw new InputError(`${file} is ${kind === 'folder' ? 'a folder' : 'no .net file'}; a program ends in .net`)
   }
   return { file, text: await readText(file) }

@@ -1,6 +1,12 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { didYouMean } from '../bundle/nearest.ts'
 import { quoted } from '../bundle/quoted.ts'
 import { FORMAT_ROWS } from '../import/formats.ts'
+import { endingOf } from '../import/foreign-endings.ts'
+import { MANIFEST_FILE } from '../runtime/loading/files.ts'
+import { isPicture } from '../runtime/data/node/walk.ts'
+import { foreignModel } from './imported.ts'
 import { VERBS } from './verbs/index.ts'
 
 /** Words that other commands have for what a verb does, or for what several do. */
@@ -27,14 +33,17 @@ export function verbMeant(word: string): string {
   return found ? `; did you mean ${found[0]}?` : didYouMean(word, VERBS.map(({ name }) => name))
 }
 
-/** The verb that is none, and what was likely meant: another one, or a file that something is to be done with. */
+/** The verb that is none, and what was likely meant: another one, or a file or a bundle that something is to be done with. */
 export function unknownVerb(argv: readonly string[]): string {
   const [word = '', ...more] = argv.filter((arg) => !arg.startsWith('-') && arg !== 'help')
-  const ending = /\.(\w+)$/.exec(word)?.[1]?.toLowerCase()
+  if (word === '') return REST
   const file = quoted(word)
-  const isFile = (todo: string): string => `${word} is a file, and what to do with it stands before it: ${todo}; ${REST}`
-  if (ending === 'net') return isFile(`fusenet check ${[word, ...more].map(quoted).join(' ')}, fusenet train ${file}`)
-  if (FORMAT_ROWS.some(([, { endings }]) => ending !== undefined && (endings as readonly string[]).includes(ending)))
-    return isFile(`fusenet import ${file} -o DIR`)
-  return word === '' ? REST : `there is no verb ${word}${verbMeant(word) || `; ${REST}`}`
+  const before = (what: string, todo: string): string => `${word} is ${what}, and what to do with it stands before it: ${todo}; ${REST}`
+  const ending = endingOf(word)
+  if (ending === 'net') return before('a file', `fusenet check ${[word, ...more].map(quoted).join(' ')}, fusenet train ${file}`)
+  if (FORMAT_ROWS.some(([, { endings }]) => (endings as readonly string[]).includes(ending)))
+    return before('a file', `fusenet import ${file} -o DIR`)
+  if (isPicture(word)) return before('a picture', `fusenet run BUNDLE --input ${file}`)
+  if (existsSync(join(word, MANIFEST_FILE))) return before('a bundle', `fusenet run ${file}, fusenet eval ${file}`)
+  return foreignModel(word) ?? `there is no verb ${word}${verbMeant(word) || `; ${REST}`}`
 }

@@ -1,4 +1,5 @@
 import type { ByteSource } from './byte-source.ts'
+import { endingOf } from './foreign-endings.ts'
 import { FORMAT_ROWS, type FormatRow } from './formats.ts'
 import { ImportError } from './import-error.ts'
 
@@ -58,9 +59,9 @@ export function refuseWeights({ called, weights: wanted }: FormatRow, source: By
     throw new ImportError([{ where: weights.name, what, mend }])
   }
   if (wanted === undefined) refuse(`${source.name} is ${called}, which brings its weights itself`, 'leave the second file out')
-  const ending = /\.([A-Za-z0-9]+)$/.exec(weights.name)?.[1]?.toLowerCase()
+  const ending = endingOf(weights.name)
   const foreign = [...FORMAT_ROWS.flatMap(([, row]) => [...row.endings, ...(row.weights ? [row.weights] : [])]), ...OTHER_WEIGHTS]
-  if (ending !== undefined && ending !== wanted && foreign.includes(ending))
+  if (ending !== wanted && foreign.includes(ending))
     refuse(`it holds no weights of ${called}, of which ${source.name} is`, `the second file is a .${wanted!}, or is left out`)
   refuseForeign(weights)
 }

@@ -2,12 +2,12 @@ import { InputError } from '../bundle/errors.ts'
 import { call, checkOptions, list, type Rule } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'
 import type { ByteSource } from './byte-source.ts'
+import { endingOf, foreignEnding } from './foreign-endings.ts'
 import { refuseForeign, refuseWeights } from './foreign-file.ts'
 import { ImportError } from './import-error.ts'
 import type { ModelNet } from './model-net.ts'
 import { type Format, FORMAT_ROWS, type FormatRow, FORMATS } from './formats.ts'
 import type { ReadOptions } from './read-options.ts'
-import { quoted } from '../bundle/quoted.ts'
 
 export type { Format }
 
@@ -54,39 +54,10 @@ const LOOKED_AT = 4096
 /** The format of a model's first file, by its name or else by what is in it. Throws ImportError for what is none, InputError for what is no ByteSource. */
 export function formatOf(source: ByteSource): Format {
   checkSource('formatOf', source)
-  const [, end = ''] = /\.([A-Za-z0-9]+)$/.exec(source.name) ?? []
-  const byName = FORMAT_ROWS.find(([, { endings }]) => endings.includes(end.toLowerCase()))
+  const byName = FORMAT_ROWS.find(([, { endings }]) => (endings as readonly string[]).includes(endingOf(source.name)))
   if (byName) return byName[0]
-  switch (end.toLowerCase()) {
-    case 'pt':
-      throw refused(
-        source,
-        'a file of PyTorch holds code and weights, not a net',
-        'export it: torch.onnx.export(model, example, "model.onnx")',
-      )
-    case 'caffemodel':
-      throw refused(
-        source,
-        'a .caffemodel holds weights; the net is in a .prototxt',
-        `fusenet import deploy.prototxt ${quoted(source.name)} -o DIR`,
-      )
-    case 'weights':
-      throw refused(source, 'a .weights file holds weights; the net is in a .cfg', `fusenet import net.cfg ${quoted(source.name)} -o DIR`)
-    case 'pth':
-      throw refused(source, 'a file of PyTorch holds weights, not a net', 'export it: torch.onnx.export(model, example, "model.onnx")')
-    case 'pb':
-      throw tensorflow(source, end, '--saved-model .')
-    case 'h5':
-    case 'keras':
-      throw tensorflow(source, end, `--keras ${quoted(source.name)}`)
-    case 'tflite':
-      throw tensorflow(source, end, `--tflite ${quoted(source.name)}`)
-    case 'safetensors':
-      throw refused(source, 'a .safetensors file holds weights, and no net', 'weights go to a .net file with --weights')
-    case 'net':
-      throw refused(source, 'a .net file is a program already', `fusenet compile ${quoted(source.name)} -o DIR`)
-    default:
-  }
+  const foreign = foreignEnding(source.name)
+  if (foreign) throw refused(source, foreign.what, foreign.mend)
   refuseForeign(source)
   const bytes = source.read(0, Math.min(source.size, LOOKED_AT))
   const text = new TextDecoder('latin1').decode(bytes)
@@ -98,12 +69,5 @@ export function formatOf(source: ByteSource): Format {
 /** `.onnx`, `.cfg (and .weights) of Darknet`. */
 const sayFiles = ({ called, endings, weights }: FormatRow): string =>
   weights === undefined ? `.${endings[0]!}` : `.${endings[0]!} (and .${weights}) of ${called}`
-
-const tensorflow = (source: ByteSource, end: string, option: string): ImportError =>
-  refused(
-    source,
-    `models of TensorFlow (.${end}) are not read`,
-    `convert it to ONNX: python -m tf2onnx.convert ${option} --output model.onnx`,
-  )
 
 const refused = ({ name }: ByteSource, what: string, mend: string): ImportError => new ImportError([{ where: name, what, mend }])
