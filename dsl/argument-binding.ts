@@ -2,7 +2,7 @@ import type { Call, Expression } from './ast.ts'
 import { orderMend } from './elsewhere.ts'
 import { argumentMend, usage } from './fix-hints.ts'
 import type { Reporter } from './reporter.ts'
-import type { Signature } from './signature.ts'
+import type { Parameter, Signature } from './signature.ts'
 import { type Span, textOf } from './source.ts'
 import { countOf } from '../bundle/plain.ts'
 import { listed } from './values.ts'
@@ -60,12 +60,17 @@ export function place(signature: Signature, given: Given, report: Reporter, part
       })
     else placed.set(parameter.name, { expression: value, span })
   }
-  const missing = signature.parameters.filter((p) => !placed.has(p.name) && p.default === undefined && !p.optional).map((p) => p.name)
+  const missing = signature.parameters.filter((p) => !placed.has(p.name) && p.default === undefined && !p.optional)
   // What is missing may be what was spelled wrong.
   if (missing.length > 0 && good && !partly)
-    error('argument/missing', `${signature.name} needs ${listed(missing)}`, given.span, { hint: () => usage(signature) })
+    error('argument/missing', `${signature.name} needs ${listed(missing.map(({ name }) => name))}`, given.span, {
+      hint: () => [usage(signature), ...missing.flatMap(idleMend)].join('; '),
+    })
   return good ? placed : undefined
 }
+
+const idleMend = ({ name, idle }: Parameter): readonly string[] =>
+  idle === undefined ? [] : [`${name}: ${idle} leaves what comes in as it is`]
 
 /** The bindings that are possible in spite of mistakes. */
 export function placeLeniently(signature: Signature, given: Given): Map<string, Placed> {

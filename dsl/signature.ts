@@ -35,6 +35,8 @@ export interface Parameter {
   readonly type: ArgumentType
   /** The value where none is given. Absent: one must be given, unless `optional`. */
   readonly default?: Attribute
+  /** The value by which it does nothing, where one must be given: for `hint`s. */
+  readonly idle?: number
   /** May be left out; then the attribute is absent. */
   readonly optional?: boolean
   /** Other names that files may use (Dragon's `decay` for `newest`). */

@@ -12,10 +12,11 @@ import { idleArguments } from './idle-arguments.ts'
 /** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/last-axis`, `argument/division`, `argument/picture-range`, `train/rate`, `train/clip`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
-  /** The node whose numbers a value has, in whatever shape. */
+  /** The node whose numbers a value has at test time, in whatever shape. */
   const makerOf = (value: Value): Node | undefined => {
     const node = makers.get(value)
-    return node && traitsOf(operators, node).view ? makerOf(node.inputs[0]!) : node
+    const { view, identityAtTest } = node ? traitsOf(operators, node) : {}
+    return node && (view || identityAtTest) ? makerOf(node.inputs[0]!) : node
   }
   return [
     ...graph.nodes.flatMap((
@@ -60,11 +61,7 @@ function boundedScores(
   operators: ReadonlyMap<string, Operator>,
 ): Diagnostic[] {
   const { wantsScores, applies } = traitsOf(operators, node)
-  const through = (value: Value): Node | undefined => {
-    const made = makerOf(value)
-    return made && traitsOf(operators, made).identityAtTest ? through(made.inputs[0]!) : made
-  }
-  const before = node.inputs[0] && through(node.inputs[0])
+  const before = node.inputs[0] && makerOf(node.inputs[0])
   if (!wantsScores || !before || before.op === applies) return []
   const [least, most] = traitsOf(operators, before).bounds?.(before.attributes) ?? [-Infinity, Infinity]
   if (least <= wantsScores[0] && most >= wantsScores[1]) return []
@@ -160,21 +157,28 @@ function divisionByZero(node: Node): Diagnostic[] {
 /** Data sets whose pictures are 0..1. */
 const PICTURES = ['mnist', 'fashion_mnist', 'cifar10', 'images', 'idx']
 
-/** `normalize(mean: [104, 117, 123])` of what are pictures: by three means, or by the data. Theirs are 0..1, and elsewhere often 0..255. */
+/** `normalize(mean: [104, 117, 123])` of what are pictures, or a `std` of such: by three numbers, or by the data. Theirs are 0..1, and elsewhere often 0..255. */
 function ofBytes({ inputs, train }: Program, graph: Graph): Diagnostic[] {
+  const ofByte = (v: number): boolean => v > 1 && v <= 255
   return graph.nodes.flatMap((node): Diagnostic[] => {
     const { mean, std } = node.attributes as Readonly<Record<string, readonly number[] | undefined>>
     const input = inputs.find(({ name, type }) => name === node.inputs[0]?.name && type === 'f32')
-    if (!mean || !std || !input || mean.some((m) => m <= 1 || m > 255)) return []
+    const [large, divided] = [mean?.every(ofByte), std?.every(ofByte)]
+    if (!mean || !std || !input || !(large || (divided && mean.every((m) => Math.abs(m) <= 1)))) return []
     const [channels] = input.shape
-    if (input.shape.length !== 3 || !(PICTURES.includes(train?.data?.call ?? '') || (channels === 3 && mean.length === 3))) return []
-    const of255 = (list: readonly number[]): string => `[${list.map((v) => Number((v / 255).toPrecision(4))).join(', ')}]`
+    const ofColours = channels === 3 && (mean.length === 3 || std.length === 3)
+    if (input.shape.length !== 3 || !(PICTURES.includes(train?.data?.call ?? '') || ofColours)) return []
+    const by = (list: readonly number[], whole: number): string => `[${list.map((v) => Number((v / whole).toPrecision(4))).join(', ')}]`
+    // A std below 1 is one of 0..1; 1 itself leaves bytes as they are.
+    const mended = [...(large ? [`mean: ${by(mean, 255)}`] : []), `std: ${by(std, std.every((s) => s < 1) ? 1 : 255)}`].join(', ')
     return [{
       severity: 'warning',
       code: 'argument/picture-range',
-      message: `${node.op} subtracts ${mean.join(', ')} from ${input.name}, and pictures come as 0..1`,
+      message: `${node.op} ${
+        large ? `subtracts ${mean.join(', ')} from` : `divides by ${std.join(', ')} what it takes of`
+      } ${input.name}, and pictures come as 0..1`,
       labels: [{ span: node.span, text: 'here' }],
-      hint: `write mean: ${of255(mean)}, std: ${of255(std)}; where ${input.name} is not 0..1, -> mul(1) in front says so`,
+      hint: `write ${mended}; where ${input.name} is not 0..1, -> mul(1) in front says so`,
     }]
   })
 }

@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import { type Span, textOf } from '../../dsl/source.ts'
 import type { LayerCall, Program } from '../../dsl/program.ts'
+import { elementCount } from '../../bundle/sizes.ts'
 import { NUMBERS } from '../../dsl/signature.ts'
 import { showShape } from '../ir/tensor.ts'
 import type { Graph, Node } from '../graph/graph.ts'
@@ -23,7 +24,7 @@ export function foreignOrders(program: Program, graph: Graph, operators: Operato
       return node
         ? [
           ...channelsFirst(call, node, operators),
-          ...batchFirst(call, node),
+          ...batchFirst(call, node, graph),
           ...axesAsNumbers(call, node),
           ...lastAxis(call, node, graph, operators),
         ] : []
@@ -86,18 +87,29 @@ function channelsFirst(call: LayerCall, node: Node, operators: Operators): Diagn
   )]
 }
 
-/** `reshape([-1, 10])`, where -1 comes to 1: elsewhere it stands for the batch. */
-function batchFirst(call: LayerCall, { op, attributes, outputs }: Node): Diagnostic[] {
-  const dims = attributes['dims'] as readonly number[] | undefined
-  const shape = outputs[0]?.shape
-  if (op !== 'reshape' || !dims || !shape || dims[0] !== -1 || dims.length < 2 || shape[0] !== 'n' || shape[1] !== 1) return []
-  const rest = dims.slice(1).join(', ')
-  return [doubt(
+/**
+ * `reshape([-1, 10])`, where elsewhere -1 stands for the batch: -1 comes to 1, or fc takes all numbers of a sample in any case, or a map is cut where no
+ * axis of it ends, so that elsewhere the batch would have grown.
+ */
+function batchFirst(call: LayerCall, node: Node, graph: Graph): Diagnostic[] {
+  const dims = node.attributes['dims'] as readonly number[] | undefined
+  const [x, y] = [node.inputs[0], node.outputs[0]]
+  if (node.op !== 'reshape' || !dims || !x || !y || dims[0] !== -1 || dims.length < 2 || y.shape[0] !== 'n') return []
+  const [first, ...others] = y.shape.slice(1) as readonly number[]
+  const rest = others.join(', ')
+  const warn = (what: string, mend: string): Diagnostic[] => [doubt(
     'argument/batch',
     call.attributeSpans['dims'] ?? call.span,
-    `-1 comes to 1 here, so that this gives ${showShape(shape)}`,
-    `the batch is not written: reshape([${rest}]); write reshape([1, ${rest}]) where it is meant so`,
+    `-1 comes to ${first} here, so that this gives ${showShape(y.shape)}${what}`,
+    `the batch is not written: ${mend}; write reshape([${first}, ${rest}]) where it is meant so`,
   )]
+  if (first === 1) return warn('', `reshape([${rest}])`)
+  const all = elementCount(x.shape.slice(1))
+  const part = elementCount(others)
+  const inFull = graph.nodes.some(({ op, inputs, attributes }) => op === 'fc' && inputs[0] === y && attributes['axis'] === 1)
+  const ends = x.shape.slice(1).map((_, d) => elementCount(x.shape.slice(d + 1)))
+  if (!inFull && (x.shape.length < 4 || dims.length > 2 || ends.includes(part))) return []
+  return warn(`; a sample has ${all} numbers, and not ${part}`, `flatten takes all ${all} of a sample`)
 }
 
 /** `softmax(axis: -1)` of maps: the width here, and channels where those are last, as in Keras. */

@@ -1,3 +1,4 @@
+import { NUMBERS } from '../../dsl/signature.ts'
 import type { Node, Value } from '../graph/graph.ts'
 import { constant, type Expression, load, max, min, select } from '../ir/expression.ts'
 import type { Equation } from '../ir/equation.ts'
@@ -66,6 +67,12 @@ function operatorsOf(name: string, doc: string, extreme: Extreme): readonly Oper
       parameters: [],
       doc: `${doc}, element by element; dimensions of 1 are repeated, and numbers may be operands`,
       mends: reducedBy(`reduce_${name}`),
+    },
+    traits: {
+      bounds: (attributes) => {
+        const numbers = (attributes[NUMBERS.values] ?? []) as readonly number[]
+        return extreme === LARGEST ? [Math.max(-Infinity, ...numbers), Infinity] : [-Infinity, Math.min(Infinity, ...numbers)]
+      },
     },
     shape: joinShapes,
     equations: (node) => joinedEquations(node, allOperands(node).map((operand) => termOf(operand, node.outputs[0]!.shape)), extreme.of),

@@ -74,8 +74,8 @@ const normalize: Operator = {
   signature: {
     name: 'normalize',
     parameters: [
-      { name: 'mean', type: { kind: 'numbers' }, doc: 'what is subtracted, a number or one a channel; pictures come as 0..1' },
-      { name: 'std', type: { kind: 'numbers' }, doc: 'what is divided by, a number or one a channel' },
+      { name: 'mean', type: { kind: 'numbers' }, idle: 0, doc: 'what is subtracted, a number or one a channel; pictures come as 0..1' },
+      { name: 'std', type: { kind: 'numbers' }, idle: 1, doc: 'what is divided by, a number or one a channel' },
     ],
     mends: { dim: UNIT, axis: UNIT, p: UNIT },
     doc: '(x - mean) / std, constants of the net: what it reads may be what pictures are, 0..1',

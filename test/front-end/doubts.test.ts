@@ -23,6 +23,11 @@ describe('a loss of what it computes itself', () => {
       net('p = x -> fc(3) -> sigmoid as gate\nloss = sigmoid_loss(p, t)', 'f32[3]'),
       /^warning loss\/applied-twice sigmoid_loss takes scores and computes sigmoid of them itself, and gate is a sigmoid already/,
     ],
+    [
+      'with dropout between',
+      net('p = x -> fc(3) -> softmax -> dropout(0.5)\nloss = softmax_loss(p, t)'),
+      /^warning loss\/applied-twice softmax_loss .* and softmax_1 is a softmax already/,
+    ],
   ])('%s is warned of', (_, text, message) => {
     expect(told(text)).toEqual([expect.stringMatching(message)])
   })
@@ -52,6 +57,8 @@ describe('scores out of a function with bounds', () => {
     ['silu -> dropout(0.5)', 'softmax_loss', 'below -0.28;'],
     ['exp', 'softmax_loss', 'below 0;'],
     ['hard_swish', 'sigmoid_loss', 'below -0.375;'],
+    ['max(0)', 'softmax_loss', 'below 0;'],
+    ['min(0.5)', 'hinge_loss', 'above 0.5;'],
     ['tanh', 'sigmoid_loss', 'below -1 or above 1;'],
     ['log_softmax', 'hinge_loss', 'above 0;'],
     ['silu', 'hinge_loss', 'below -0.28;'],
@@ -243,4 +250,42 @@ test('means of pictures 0..255 are warned of', () => {
   expect(of('[0.48, 0.45, 0.4]')).toEqual([])
   expect(of('[1013, 280, 5]')).toEqual([])
   expect(of('[104, 117, 123]', 'f32[3]')).toEqual([])
+})
+
+describe('a mean and a std of pictures', () => {
+  const of = (args: string, input = 'f32[3, 32, 32]', train = ''): string[] =>
+    told(`net a {\n input x: ${input}\n output y = x -> normalize(${args})\n}\n${train}`)
+  test.each([
+    ['mean: [0.485, 0.456, 0.406], std: [58.4, 57.1, 57.4]', 'divides by 58.4, 57.1, 57.4 .*; write std: [0.229, 0.2239, 0.2251];'],
+    ['mean: 0, std: [51, 51, 51]', 'divides by 51, 51, 51 .*; write std: [0.2, 0.2, 0.2];'],
+    // One of each: what is of 0..1 stays.
+    [
+      'mean: [102, 51, 153], std: [0.229, 0.224, 0.225]',
+      'subtracts 102, 51, 153 .*; write mean: [0.4, 0.2, 0.6], std: [0.229, 0.224, 0.225];',
+    ],
+  ])('%s are of two ranges', (args, message) => {
+    expect(of(args)).toEqual([expect.stringMatching(`^warning argument/picture-range normalize ${message.replaceAll(/[[\]]/g, '\\$&')}`)])
+  })
+  test.each([
+    ['mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]'],
+    ['mean: [0.4, 0.4, 0.4], std: 1'],
+    ['mean: [280, 290, 1013], std: [20, 20, 10]'],
+    ['mean: 0.5, std: 2', 'f32[1, 28, 28]'],
+  ])('%s are of one', (args, input?: string) => {
+    expect(of(args, input)).toEqual([])
+  })
+  test('a std for the data of which pictures come', () => {
+    const of = (data: string): string[] =>
+      told(
+        `net a {\n input x: f32[1, 28, 28]\n input t: class[10]\n loss = softmax_loss(fc(normalize(x, mean: 0.13, std: 78.5), 10), t)\n}\ntrain { data ${data} solver sgd(lr: 0.1) batch 4 }`,
+      )
+    expect(of('mnist')).toEqual([expect.stringContaining('warning argument/picture-range normalize divides by 78.5')])
+    expect(of('"x.safetensors"')).toEqual([])
+  })
+  test('the other one that is missing', () => {
+    expect(of('mean: 0.5')).toEqual([
+      'error argument/missing normalize needs std; write normalize(mean, std); std: 1 leaves what comes in as it is',
+    ])
+    expect(of('std: 0.5')).toEqual([expect.stringContaining('; mean: 0 leaves what comes in as it is')])
+  })
 })

@@ -89,6 +89,32 @@ test('a batch of -1 in front of a shape is warned of, and a channel that is work
   for (const dims of ['[-1, 5]', '-1', '[1, 10]', '[2, -1]', '[10, -1]']) expect(told(`x -> reshape(${dims})`, 'f32[10]')).toEqual([])
 })
 
+describe('a batch of -1 that would have grown', () => {
+  test.each([
+    ['x -> reshape([-1, 400]) -> fc(10)', '[n, 4, 400]'],
+    ['x -> reshape([-1, 400]) -> relu', '[n, 4, 400]'],
+    // In front of what takes all numbers of a sample, it changes nothing here.
+    ['x -> reshape([-1, 100]) -> fc(10)', '[n, 16, 100]'],
+    ['x -> reshape([-1, 4, 10, 10]) -> fc(10)', '[n, 4, 4, 10, 10]'],
+  ])('%s is warned of', (call) => {
+    expect(told(call, 'f32[16, 10, 10]')).toEqual([
+      expect.stringMatching(
+        /^warning argument\/batch; the batch is not written: flatten takes all 1600 of a sample; write reshape\(\[\d+, /,
+      ),
+    ])
+  })
+  test.each([
+    'x -> reshape([-1, 100]) -> relu',
+    'x -> reshape([-1, 10]) -> relu',
+    'x -> reshape([-1, 4, 10, 10]) -> transpose([0, 2, 1, 3, 4])',
+    'x -> reshape([16, -1]) -> fc(10)',
+    'x -> reshape([4, 400]) -> fc(10)',
+    'x -> reshape([-1, 100]) -> fc(10, axis: 2)',
+  ])('%s is not', (call) => {
+    expect(told(call, 'f32[16, 10, 10]')).toEqual([])
+  })
+})
+
 test('axes that mean reads as numbers are warned of', () => {
   expect(told('x -> mean(2, 3)')).toEqual([expect.stringContaining('reduce_mean([2, 3], keep: false)')])
   expect(told('mean(x, x)')).toEqual([])
