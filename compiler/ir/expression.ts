@@ -5,8 +5,8 @@ import { type BinaryOp, binaryOf, type Combiner, constant, type Expression, type
 
 export type { BinaryOp, Combiner, Expression, Guard, Load, Reduction, ScalarName, Test, UnaryOp } from './expression-node.ts'
 
-/** The largest negative float32, what a maximum starts with (WGSL has no literal for infinity). */
-export const LOWEST = -3.4028234663852886e38
+/** What a maximum starts with: below every number. WGSL has no literal for it and takes the lowest finite float32 (`targets/wgsl/print.ts`). */
+export const LOWEST = -Infinity
 
 export type Operand = Expression | number
 

@@ -55,3 +55,25 @@ test.each([
   const want = await see(text, x, exact)
   for (const device of devices) expect(await see(text, x, device)).toEqual(want)
 })
+
+test.each([
+  ['8, 8', 'max_pool(3, stride: 1, pad: 1)'],
+  ['6, 9', 'max_pool(2, round: ceil)'],
+  ['12, 10', 'max_pool([3, 2], stride: 1, pad: [1, 1, 0, 1])'],
+  ['9, 9', 'global_max_pool'],
+  ['9, 9', 'reduce_max([2])'],
+  ['7, 8', 'reduce_max([-1])'],
+  ['7, 8', 'neg -> reduce_min([1, 2]) -> neg'],
+])('[%s] -> %s: where all is -Infinity, so is the maximum', async (size, layers) => {
+  const text = `net windows { input x: f32[3, ${size}] y = x -> ${layers} output out = y loss = sum(y) }`
+  const [height, width] = size.split(', ').map(Number) as [number, number]
+  const x = new Float32Array(BATCH * 3 * height * width).fill(-Infinity)
+  for (const device of [exact, ...devices]) {
+    for (const style of ['merged', 'split'] as const) {
+      const net = await open(compile(text, { targets: ['wasm'], style, programs: ['infer'] }), { device, batch: BATCH, programs: ['infer'] })
+      const { out } = await net.run({ x })
+      net.close()
+      expect(new Set(out)).toEqual(new Set([-Infinity]))
+    }
+  }
+})
