@@ -9,6 +9,7 @@ import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { gaussian, labels } from './random.mjs'
 import { randomNet } from './zoo/random-nets.mjs'
+import { end } from './end.mjs'
 
 const { values: options, count } = readArguments(import.meta.url, {
   options: {
@@ -72,7 +73,7 @@ console.log(`prices: { ${kinds.map((kind) => `${kind}: ${Number(prices[kind].toP
 report('fitted to', fitted, prices)
 report('checked', checked, prices)
 if (CPU.prices) report('by the prices in the compiler', [...fitted, ...checked], CPU.prices)
-process.exit(0)
+await end()
 
 function report(what, list, by) {
   const errors = list.map((s) => Math.abs(Math.log(estimate(s, by) / s.ns))).sort((a, b) => a - b)

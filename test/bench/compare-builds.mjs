@@ -21,6 +21,7 @@ import { median } from './measure.mjs'
 import { toNetText } from './net-text.mjs'
 import { gaussian, labels } from './random.mjs'
 import { WORKLOADS, prepareWorkload } from './workloads.mjs'
+import { end } from './end.mjs'
 
 const { values: options, positionals: nets, count, refuse } = readArguments(import.meta.url, {
   positionals: true,
@@ -57,7 +58,7 @@ for (const name of nets) {
   }
 }
 if (options.json) console.log(JSON.stringify(report, null, 2))
-process.exit(report.some((row) => row.wrong) ? 1 : 0)
+await end(report.some((row) => row.wrong) ? 1 : 0)
 
 async function load(root, wide) {
   const module = (path) => import(pathToFileURL(`${root}/dist/${path}`))

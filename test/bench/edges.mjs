@@ -9,6 +9,7 @@ import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { randomNet } from './zoo/random-nets.mjs'
 import { readZooNet, ZOO } from './zoo/list.mjs'
+import { end } from './end.mjs'
 
 const { values: options, positionals, count, refuse } = readArguments(import.meta.url, {
   positionals: true,
@@ -46,7 +47,7 @@ for (const name of positionals) found.push(...await measure(netOf(name)))
 device.close()
 if (options.json) console.log(JSON.stringify(found))
 else report(found)
-process.exit(0)
+await end()
 
 function netOf(name) {
   if (existsSync(name)) return { name, text: readFileSync(name, 'utf8'), batch: 16 }

@@ -8,6 +8,7 @@ import { readArguments } from './arguments.mjs'
 import { dist, openDevice } from './device.mjs'
 import { median } from './measure.mjs'
 import { Table } from './table.mjs'
+import { end } from './end.mjs'
 
 const { values: options, count } = readArguments(import.meta.url, {
   options: {
@@ -64,7 +65,7 @@ else {
   ])
   console.log(`W5: samples/mnist.net on ${device.description}; training alone, without the tests\n${table}`)
 }
-process.exit(0)
+await end()
 
 async function trainFrom(seed) {
   const net = await open(bundle, { device, seed, programs: ['train', 'eval', 'prepare'] })

@@ -12,6 +12,7 @@ import { toNetText } from './net-text.mjs'
 import { gaussian, labels } from './random.mjs'
 import { WORKLOADS, prepareWorkload } from './workloads.mjs'
 import { Table } from './table.mjs'
+import { end } from './end.mjs'
 
 const { values: options, positionals: [what], refuse, count } = readArguments(import.meta.url, {
   positionals: true,
@@ -71,7 +72,7 @@ for (let i = 0; i < count('repeat'); i++)
   samples.push(await executor.enqueue(async () => executor.session.profile?.(program, scalars)))
 if (!samples.every(Boolean)) {
   process.stderr.write(`${device.description} cannot tell the time of a dispatch\n`)
-  process.exit(1)
+  await end(1)
 }
 
 const sizeOf = ({ fixed, perSample }) => fixed + perSample * net.batch
@@ -135,7 +136,7 @@ else {
     }`,
   ].join('\n'))
 }
-process.exit(0)
+await end()
 
 function totals() {
   const [flops, bytes] = [rows.reduce((sum, r) => sum + r.flops, 0), rows.reduce((sum, r) => sum + r.bytes, 0)]

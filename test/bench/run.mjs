@@ -10,6 +10,7 @@ import { environment } from './adapter.mjs'
 import { groupsOf, measure } from './measure.mjs'
 import { drawRatios, drawTable, ratiosOf } from './report.mjs'
 import { WORKLOADS } from './workloads.mjs'
+import { end } from './end.mjs'
 
 // The zoo has options of its own.
 if (process.argv[2] === 'zoo') {
@@ -113,4 +114,4 @@ const ratios = ratiosOf(reports)
 if (!options.json && reports.length > 1 && ratios.length > 0)
   console.log(`Ratios of medians (below 1: the first is faster)\n${drawRatios(ratios)}`)
 if (options.json) console.log(JSON.stringify(foundSoFar(), null, 2))
-process.exit(reports.some((r) => r.competitors.some((c) => c.failed || c.wrong)) ? 1 : 0)
+await end(reports.some((r) => r.competitors.some((c) => c.failed || c.wrong)) ? 1 : 0)

@@ -16,6 +16,7 @@ import { toNetText } from './net-text.mjs'
 import { foldBatchNorm } from './nets.mjs'
 import { prepareWorkload } from './workloads.mjs'
 import { Table } from './table.mjs'
+import { end } from './end.mjs'
 
 const { values: options, count } = readArguments(import.meta.url, {
   options: {
@@ -90,7 +91,7 @@ else {
   }
   console.log(`From the start of a process to the first result of W2 at batch 1, median of ${options.repeat}\n${table}`)
 }
-process.exit(rows.some((r) => r.failed || r.wrong) ? 1 : 0)
+await end(rows.some((r) => r.failed || r.wrong) ? 1 : 0)
 
 /** Writes what each competitor opens. */
 async function deploy(target) {

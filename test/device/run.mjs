@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { readArguments } from '../bench/arguments.mjs'
 import { stagesOf, TESTS } from './stages.mjs'
 import { summaryOf } from './summary.mjs'
+import { end } from '../bench/end.mjs'
 
 const HELP = `run.mjs asks graphics hardware what stages.mjs lists
   --minutes N      the budget of the whole (10)
@@ -83,7 +84,7 @@ for (const stage of stages) {
 }
 process.stdout.write(`\n${readFileSync(join(out, 'report.txt'), 'utf8')}`)
 const failed = report.stages.some(({ failed: count }) => count > 0)
-process.exit(failed ? 1 : 0)
+await end(failed ? 1 : 0)
 
 /** Both files, each whole at any time: whoever ends this in the middle of it leaves those before. */
 function write() {

@@ -8,6 +8,7 @@ import { environment } from '../adapter.mjs'
 import { ZOO, readZooNet } from './list.mjs'
 import { randomNet } from './random-nets.mjs'
 import { drawHead, drawMeans, drawRow, meansOf, ratiosOf } from './report.mjs'
+import { end } from '../end.mjs'
 
 /** By CUDA beside WebGPU, on the CPU else; who is not there says so. */
 const PEERS = {
@@ -158,4 +159,4 @@ for (const program of programs) {
 }
 if (options.json) console.log(JSON.stringify(found(), null, 2))
 if (options.out) write(options.out)
-process.exit(tables.some(({ rows }) => rows.some((row) => row.error || row.wrong?.length > 0)) ? 1 : 0)
+await end(tables.some(({ rows }) => rows.some((row) => row.error || row.wrong?.length > 0)) ? 1 : 0)
