@@ -70,7 +70,11 @@ test.each([
   const x = new Float32Array(BATCH * 3 * height * width).fill(-Infinity)
   for (const device of [exact, ...devices]) {
     for (const style of ['merged', 'split'] as const) {
-      const net = await open(compile(text, { targets: ['wasm'], style, programs: ['infer'] }), { device, batch: BATCH, programs: ['infer'] })
+      const net = await open(compile(text, { targets: ['wasm'], style, programs: ['infer'] }), {
+        device,
+        batch: BATCH,
+        programs: ['infer'],
+      })
       const { out } = await net.run({ x })
       net.close()
       expect(new Set(out)).toEqual(new Set([-Infinity]))
