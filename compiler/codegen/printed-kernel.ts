@@ -23,6 +23,8 @@ export const withoutRemarks = (text: string): string => text.replace(/^\/\/.*\n/
 export interface LinkRequest {
   /** The name of the module's file, without its ending. */
   readonly name: string
+  /** Whether no other module of the plan is in front of it; one without a kernel may be. */
+  readonly isFirst: boolean
   /** The index of the module's first kernel in the plan, and how many kernels the plan has. */
   readonly first: number
   readonly total: number

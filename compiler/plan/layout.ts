@@ -81,8 +81,8 @@ class Layout {
       ranges.push({ group, from, to: this.texts.all.length })
     }
     const { all } = this.texts
-    for (const { group, from, to } of link ? ranges : []) {
-      const made = link!(all.slice(from, to), { name: `${target}/${group}`, first: from, total: all.length })
+    for (const [i, { group, from, to }] of (link ? ranges : []).entries()) {
+      const made = link!(all.slice(from, to), { name: `${target}/${group}`, isFirst: i === 0, first: from, total: all.length })
       modules[group] = made.entry
       for (const [name, data] of made.files) files.set(name, data)
     }

@@ -180,16 +180,16 @@ function latin(bytes: Uint8Array): string {
 }
 
 /** The module of some kernels of a plan: those from `first` on, of `total`. The first module has the run loop and the table, later ones fill it. */
-function link(kernels: readonly Known[], { name, first, total }: LinkRequest): LinkedModule {
+function link(kernels: readonly Known[], { name, isFirst, first, total }: LinkRequest): LinkedModule {
   const file = `${name}.${EXTENSION}`
-  const own = first === 0 ? [runFunction(0), workFunction(RUN)] : []
+  const own = isFirst ? [runFunction(0), workFunction(RUN)] : []
   const from = MATH.length + own.length
   const code = kernels.map((k) => k.baseline)
   const module = encodeModule({
     types: [KERNEL],
     functions: [...mathFunctions(FIRST_MATH, code), ...own, ...code],
-    table: { isImported: first > 0, size: total, rows: [{ first, functions: kernels.map((_, i) => from + i) }] },
-    exports: first === 0 ? [{ name: 'run', function: RUN }, { name: 'work', function: WORK }] : [],
+    table: { isImported: !isFirst, size: total, rows: [{ first, functions: kernels.map((_, i) => from + i) }] },
+    exports: isFirst ? [{ name: 'run', function: RUN }, { name: 'work', function: WORK }] : [],
     maxPages: MOST_PAGES,
   })
   const wideFile = `${name}.wide.${EXTENSION}`
