@@ -7,7 +7,8 @@ import { suggest } from '../bundle/nearest.ts'
 /** A file that is not there, with the neighbour that was probably meant. */
 async function missing(path: string): Promise<InputError> {
   const beside = await readdir(dirname(resolve(path))).catch(() => [])
-  const guess = suggest(basename(path), beside)
+  // A net without its ending; others may be more like it, as `NAME.d.net.ts` is.
+  const guess = beside.find((name) => name === `${basename(path)}.net`) ?? suggest(basename(path), beside)
   return new FileError(
     path,
     'ENOENT',

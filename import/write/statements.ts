@@ -55,6 +55,8 @@ class Writer {
   private readonly loopEnds = new Map<string, string>()
   private readonly uses = new Map<string, number>()
   private readonly chains: readonly Chain[]
+  /** Values with a statement of their own because others use the weights of the layer that makes them. */
+  private readonly early = new Set<string>()
   /** The chain that reads a value last; of what is wanted outside Infinity. */
   private readonly lastRead = new Map<string, number>()
 
@@ -71,7 +73,18 @@ class Writer {
         ends.add(items[end - 1]!.output)
       }
     }
-    this.chains = chainsOf(body.items, this.uses, ends)
+    for (;;) {
+      const chains = chainsOf(body.items, this.uses, ends)
+      const late = this.lateOwners(chains)
+      if (late.length === 0) {
+        this.chains = chains
+        break
+      }
+      for (const value of late) {
+        ends.add(value)
+        this.early.add(value)
+      }
+    }
     this.chains.forEach(({ items }, i) => {
       for (const value of valuesOf(items[0]!)) this.lastRead.set(value, i)
     })
@@ -101,9 +114,22 @@ class Writer {
     return { lines: this.lines, names: this.names, open: this.open }
   }
 
+  /** Values of layers whose weights others use, where the statement of the layer would stand behind one that uses them. */
+  private lateOwners(chains: readonly Chain[]): string[] {
+    const places = new Map(chains.flatMap(({ items }, i) => items.map(({ output }) => [output, i] as const)))
+    return chains.flatMap(({ items }, i) =>
+      items.flatMap(({ layer }) => {
+        const owner = layer?.sharesWith
+        const at = owner === undefined ? undefined : places.get(owner)
+        if (at === undefined || at === i || this.early.has(owner!)) return []
+        return at > i || this.standsInResult(chains[at]!.items.at(-1)!.output) ? [owner!] : []
+      })
+    )
+  }
+
   /** Whether a value is read by one line alone, which is a result or a return: what makes it stands there. */
   private standsInResult(value: string): boolean {
-    return this.body.wanted.get(value) === 1 && this.uses.get(value) === 1 && !this.body.named.has(value)
+    return this.body.wanted.get(value) === 1 && this.uses.get(value) === 1 && !this.body.named.has(value) && !this.early.has(value)
   }
 
   /** Writes a chain as a loop, if it is a run of equal calls that what it begins with may be bound anew by. */

@@ -2,7 +2,7 @@ import { elementCount } from '../../../bundle/sizes.ts'
 import { BATCH, showDimensions } from '../dimension.ts'
 import { shortFloat32 } from '../float32.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, parameterOf, rankOf, shapeOf, type Tensor } from '../value.ts'
+import { type Constant, lazyConstant, parameterOf, rankOf, shapeOf, type Tensor } from '../value.ts'
 
 /** The number that a constant has everywhere; undefined where there are several, and for a learned one that is more than a number. */
 export function numberIn(c: Constant): number | undefined {
@@ -26,12 +26,22 @@ export function withinSample(c: Constant, x: Tensor): readonly number[] | undefi
   return shape[0] === 1 ? shape.slice(1) : undefined
 }
 
+/** A constant that a model of a fixed batch holds once for each sample, all equal, as one sample has it; others as they are. */
+export function ofOneSample({ net: { declaredBatch = 1 } }: OnnxNode, c: Constant, x: Tensor): Constant {
+  if (x.bare || declaredBatch === 1 || c.dimensions || c.shape.length !== rankOf(x) || c.shape[0] !== declaredBatch) return c
+  const values = c.values()
+  const part = values.length / declaredBatch
+  for (let i = part; i < values.length; i++) if (values[i] !== values[i - part]) return c
+  return lazyConstant(c, [1, ...c.shape.slice(1)], () => c.values().subarray(0, part))
+}
+
 /** Whether a constant is a number for each channel of x: [C, 1, 1] of [n, C, H, W], [C] of [n, C]. */
 export const isPerChannel = (c: Constant, x: Tensor): boolean =>
   withinSample(c, x)?.every((dim, d) => dim === (d === 0 ? x.dims[0] : 1)) ?? false
 
 /** A constant as an operand of a layer that joins it with x: a number, or a parameter (one that is not learned stays as it is). */
-export function operandOf(node: OnnxNode, c: Constant, x: Tensor): Tensor | number {
+export function operandOf(node: OnnxNode, given: Constant, x: Tensor): Tensor | number {
+  const c = ofOneSample(node, given, x)
   const dims = withinSample(c, x)
     ?? node.refuse(
       `a constant ${showDimensions(c.shape)} does not go with ${showDimensions(shapeOf(x))}`,

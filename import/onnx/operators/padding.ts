@@ -40,12 +40,19 @@ function pad(node: OnnxNode): void {
   })
   const [front, behind] = [before, after].map((list) => list.slice(lead).map((n) => Math.max(0, n))) as [number[], number[]]
   if (front.every((n) => n === 0) && behind.every((n) => n === 0)) return node.give(x)
-  node.give(folded(node, x, front, behind, mode))
+  node.give(folded(node, x, front, behind, mode, mode === 'constant' ? valueOf(node) : 0))
 }
 
 /** A frame around more axes than a map has: an axis of one element goes, and neighbours that nothing is added to are one axis. */
-function folded(node: OnnxNode, x: Tensor, front: readonly number[], behind: readonly number[], mode: string): Tensor {
-  if (x.dims.length <= 3) return framed(node, x, front, behind, mode)
+export function folded(
+  node: OnnxNode,
+  x: Tensor,
+  front: readonly number[],
+  behind: readonly number[],
+  mode: string,
+  value: number,
+): Tensor {
+  if (x.dims.length <= 3) return framed(node, x, front, behind, mode, value)
   const axes: { dim: number; front: number; behind: number }[] = []
   x.dims.forEach((dim, d) => {
     const added = front[d]! + behind[d]! > 0
@@ -54,16 +61,16 @@ function folded(node: OnnxNode, x: Tensor, front: readonly number[], behind: rea
     if (!added && last && last.front + last.behind === 0) last.dim *= dim
     else axes.push({ dim, front: front[d]!, behind: behind[d]! })
   })
-  if (axes.length > 3) return framed(node, x, front, behind, mode)
+  if (axes.length > 3) return framed(node, x, front, behind, mode, value)
   const dims = axes.map(({ dim }) => dim)
   const fewer = node.emit('reshape', [x], { dims }, dims, { main: false, type: x.type })
-  const y = framed(node, fewer, axes.map((axis) => axis.front), axes.map((axis) => axis.behind), mode)
+  const y = framed(node, fewer, axes.map((axis) => axis.front), axes.map((axis) => axis.behind), mode, value)
   const made = x.dims.map((dim, d) => front[d]! + dim + behind[d]!)
   return node.emit('reshape', [y], { dims: made }, made, { type: x.type })
 }
 
 /** A frame around a map; one or two axes are a map of one row. */
-function framed(node: OnnxNode, x: Tensor, front: readonly number[], behind: readonly number[], mode: string): Tensor {
+function framed(node: OnnxNode, x: Tensor, front: readonly number[], behind: readonly number[], mode: string, value: number): Tensor {
   const rank = x.dims.length
   if (rank > 3 || rank === 0)
     return node.refuse(`${rank} axes beside the batch`, 'maps of the language have three: [channels, height, width]')
@@ -77,7 +84,6 @@ function framed(node: OnnxNode, x: Tensor, front: readonly number[], behind: rea
   const size = [before[1]!, after[1]!, before[2]!, after[2]!]
   const sides = size.every((n) => n === size[0]) ? size[0]! : size[0] === size[1] && size[2] === size[3] ? [size[0]!, size[2]!] : size
   const made = dims.map((dim, d) => before[d]! + dim + after[d]!)
-  const value = mode === 'constant' ? valueOf(node) : 0
   const y = node.emit(
     'pad',
     [map],

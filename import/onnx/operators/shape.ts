@@ -147,70 +147,6 @@ function transpose(node: OnnxNode): void {
   node.give(node.emit('transpose', [x], { order }, dims, { type: x.type }))
 }
 
-function concat(node: OnnxNode): void {
-  const values = node.inputs.map((_, i) => node.value(i))
-  const first = values.find((value): value is Tensor => value.kind === 'tensor')!
-  const axis = node.sampleAxis(node.int('axis', 1), first, 'it joins')
-  const tensors = values.map((value): Tensor =>
-    value.kind === 'tensor' ? value
-      : node.refuse(
-        `it joins a constant ${showDimensions(value.shape)} with what the net computes`,
-        'pad says it where the constant is one number',
-      )
-  )
-  const dims = first.dims.map((dim, d) => (d === axis - 1 ? tensors.reduce((sum, t) => sum + t.dims[d]!, 0) : dim))
-  const odd = tensors.find((t) => t.dims.length !== dims.length || t.dims.some((dim, d) => d !== axis - 1 && dim !== dims[d]))
-  if (odd) node.refuse(`${showDimensions(shapeOf(first))} and ${showDimensions(shapeOf(odd))} do not go together along axis ${axis}`)
-  if (tensors.length === 1) return node.give(first)
-  if (isShiftedFrame(node, tensors, axis)) node.noteOnce('differs', SHIFTED)
-  node.give(node.emit('concat', tensors, { axis }, dims, { type: tensors.every((t) => t.type === first.type) ? first.type : 'float' }))
-}
-
-const SHIFTED =
-  'circular padding: PyTorch (1.13) exports it with other rows in front than it computes with, those before the last one: in front of x stand its last, slice(axis, size - pad, size)'
-
-/** Whether in front of a map stand its last rows but one: PyTorch's slice of -(pad + 1) to -1 (findings/torch-onnx-circular-padding-takes-other-rows.sh). */
-function isShiftedFrame({ net }: OnnxNode, [front, x, ...behind]: readonly Tensor[], axis: number): boolean {
-  if (!net.producer.startsWith('pytorch') || !front || !x || behind.length > 1) return false
-  const layer = net.layers.findLast(({ output }) => output === front.name)
-  const size = x.dims[axis - 1]!
-  if (layer?.op !== 'slice' || layer.inputs[0] !== x.name || layer.arguments['axis'] !== axis) return false
-  return layer.arguments['to'] === size - 1 && layer.arguments['from'] === size - 1 - front.dims[axis - 1]!
-}
-
-function foldConcat(node: OnnxNode): void {
-  const parts = node.inputs.map((_, i) => node.constant(i, ''))
-  const axis = node.axis(node.int('axis', 1), parts[0]!.shape.length)
-  const shape = parts[0]!.shape.map((dim, d) => (d === axis ? parts.reduce((sum, c) => sum + (c.shape[d] ?? 0), 0) : dim))
-  if (parts.some((c) => c.shape.length !== shape.length || c.shape.some((dim, d) => d !== axis && dim !== shape[d])))
-    node.refuse('its constants do not go together')
-  const outer = elementCount(shape.slice(0, axis))
-  const sizes = parts.map((c) => elementCount(c.shape.slice(axis)))
-  if (parts.some((c) => c.dimensions)) {
-    const all = parts.map((c) => c.dimensions ?? Array.from(c.values()))
-    const list = Array.from({ length: outer }, (_, o) => all.flatMap((elements, p) => elements.slice(o * sizes[p]!, (o + 1) * sizes[p]!)))
-      .flat()
-    return node.give(dimensionsConstant(list, shape, parts[0]!.type))
-  }
-  node.give({
-    ...parts[0]!,
-    shape,
-    learned: parts.some((c) => c.learned),
-    values: () => {
-      const all = parts.map((c) => c.values())
-      const result = new (all[0]!.constructor as Float32ArrayConstructor)(elementCount(shape))
-      let at = 0
-      for (let o = 0; o < outer; o++) {
-        all.forEach((values, p) => {
-          result.set(values.subarray(o * sizes[p]!, (o + 1) * sizes[p]!), at)
-          at += sizes[p]!
-        })
-      }
-      return result
-    },
-  })
-}
-
 /** Sizes of the parts: told, or equal ones of which the last is smaller (opset 18's num_outputs). */
 function split(node: OnnxNode): void {
   const x = node.value(0)
@@ -328,7 +264,6 @@ export const shapeOperators: readonly OnnxOperator[] = [
   { op: 'Squeeze', map: squeeze, fold: squeeze },
   { op: 'Unsqueeze', map: unsqueeze, fold: unsqueeze },
   { op: 'Transpose', map: transpose, fold: transpose },
-  { op: 'Concat', map: concat, fold: foldConcat },
   { op: 'Split', map: split, fold: split },
   { op: 'Slice', map: slice, fold: slice },
   { op: 'Shape', map: shape, fold: shape },

@@ -6,6 +6,7 @@ import { convolutionOperators } from './convolution.ts'
 import { matrixOperators } from './matrix.ts'
 import { normalizationOperators } from './normalization.ts'
 import type { OnnxOperator } from './operator.ts'
+import { concatOperators } from './concat.ts'
 import { paddingOperators } from './padding.ts'
 import { poolingOperators } from './pooling.ts'
 import { quantizationOperators } from './quantization.ts'
@@ -35,6 +36,7 @@ const rows: readonly OnnxOperator[] = [
   ...reductionOperators,
   ...resizeOperators,
   ...paddingOperators,
+  ...concatOperators,
   ...quantizationOperators,
   ...constantOperators,
 ]

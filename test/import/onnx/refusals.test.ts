@@ -289,3 +289,15 @@ test('a frame of rows that are not the last ones is told where PyTorch wrote it,
   expect(read('pytorch', 1, 2, -1)).toEqual([])
   expect(read('another', 1, 2, -2)).toEqual([])
 })
+
+test.each([
+  ['other numbers for each sample', [2, 1, 6, 6], 1],
+  ['another height', [1, 1, 5, 6], 1],
+  ['a size of 1, which is not repeated', [1, 1, 1, 6], 1],
+])('constants that do not go beside a map are refused: %s', (_, shape, axis) => {
+  const k = { shape, data: Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i), type: 'float' as const }
+  expect(() =>
+    readOnnx(bytesSource('m.onnx', oneInput([2, 2, 6, 6], [node('Concat', ['x', 'k'], ['y'], { axis })], { initializers: { k } })))
+  )
+    .toThrow(/it joins a constant .* with \[n, 2, 6, 6\] along axis 1\n.*the same for all/)
+})

@@ -121,6 +121,42 @@ describe('parts and axes', () => {
       more: { opset: 18 },
       want: remade(shape, [4, 4, 4], (x, c, h, w) => x(c, h, (w + 4) % 6)),
     }],
+    // shape is [2, 4, 4, 6].
+    ['Concat with zeros behind channels', {
+      x: shape,
+      nodes: [node('Concat', ['x', 'k'], ['y'], { axis: 1 })],
+      more: { initializers: { k: floats([1, 2, 4, 6], new Array<number>(48).fill(0)) } },
+      want: remade(shape, [6, 4, 6], (x, c, h, w) => (c < 4 ? x(c, h, w) : 0)),
+    }],
+    ['Concat with numbers in front, behind and between', {
+      x: shape,
+      nodes: [node('Concat', ['a', 'x', 'b', 'x', 'a'], ['y'], { axis: 2 })],
+      more: {
+        initializers: {
+          a: floats([1, 4, 1, 6], Array.from({ length: 24 }, (_, i) => i)),
+          b: floats([1, 4, 2, 6], Array.from({ length: 48 }, (_, i) => -i)),
+        },
+      },
+      want: remade(
+        shape,
+        [4, 12, 6],
+        (x, c, h, w) => h === 0 || h === 11 ? c * 6 + w : h < 5 ? x(c, h - 1, w) : h < 7 ? -(c * 12 + (h - 5) * 6 + w) : x(c, h - 7, w),
+      ),
+    }],
+    ['Concat with numbers for each of the samples, all equal', {
+      x: shape,
+      sizes: shape,
+      nodes: [node('Concat', ['x', 'k'], ['y'], { axis: -1 })],
+      more: { initializers: { k: floats([2, 4, 4, 1], Array.from({ length: 32 }, (_, i) => i % 16)) } },
+      want: remade(shape, [4, 4, 7], (x, c, h, w) => (w < 6 ? x(c, h, w) : c * 4 + h)),
+    }],
+    ['Add of numbers for each of the samples, all equal', {
+      x: shape,
+      sizes: shape,
+      nodes: [node('Add', ['x', 'k'], ['y'])],
+      more: { initializers: { k: floats([2, 1, 4, 1], [1, 2, 3, 4, 1, 2, 3, 4]) } },
+      want: remade(shape, [4, 4, 6], (x, c, h, w) => x(c, h, w) + h + 1),
+    }],
     ['Gather of channels in another order', {
       x: shape,
       nodes: [node('Gather', ['x', 'i'], ['y'], { axis: 1 })],

@@ -17,6 +17,15 @@ describe('a program that goes through the writer', () => {
       file,
     ): [string, string] => [file, readFileSync(join(samples, file), 'utf8')]),
     ...Array.from({ length: 8 }, (_, i): [string, string] => [`random net ${i + 1}`, randomNet(i + 1)]),
+    ...['output a = y', 'output a = y -> relu', 'output a = y -> pad(1) -> max_pool(2)'].flatMap((own) =>
+      [
+        'z = x -> tanh -> conv(2, 3, weights: y) -> relu\n  w = x -> sigmoid -> conv(2, 3, weights: y)\n  output b = add(z, w) -> relu',
+        'output b = x -> tanh -> conv(2, 3, weights: y)',
+      ].flatMap((others): [string, string][] => [
+        [`${own} before ${others}`, `net m {\n  input x: f32[2, 5, 5]\n  y = x -> conv(2, 3) as y\n  ${own}\n  ${others}\n}`],
+        [`${own} behind ${others}`, `net m {\n  input x: f32[2, 5, 5]\n  y = x -> conv(2, 3) as y\n  ${others}\n  ${own}\n}`],
+      ])
+    ),
     ['a mask by its name', 'net m { input x: f32[4] input m: f32[4] output y = x -> dropout(0.5, mask: m) -> relu }'],
   ]
   test.each(texts)('%s computes the same, and is laid out', (_, text) => {
