@@ -297,7 +297,7 @@ test.each([
 ])('constants that do not go beside a map are refused: %s', (_, shape, axis) => {
   const k = { shape, data: Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i), type: 'float' as const }
   expect(() =>
-    readOnnx(bytesSource('m.onnx', oneInput([2, 2, 6, 6], [node('Concat', ['x', 'k'], ['y'], { axis })], { initializers: { k } })))
+    readOnnx(bytesSource('m.onnx', oneInput(['n', 2, 6, 6], [node('Concat', ['x', 'k'], ['y'], { axis })], { initializers: { k } })))
   )
     .toThrow(/it joins a constant .* with \[n, 2, 6, 6\] along axis 1\n.*the same for all/)
 })
