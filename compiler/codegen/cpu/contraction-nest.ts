@@ -8,6 +8,7 @@ import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
 import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needsPacking } from './contraction.ts'
 import type { SlidingSums } from '../reduction-loops.ts'
 import { CPU } from './cost-model.ts'
+import { withStatistics } from './gathered-sums.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile, mostAccumulators } from './micro-tile.ts'
 import { slidesOf } from './depthwise.ts'
@@ -16,7 +17,6 @@ import { apart, fillsWay, inBlocks, inPanels, packFactor, type PackedFactor } fr
 import { flattenAxes } from '../../ir/reshape.ts'
 import { type AxisFinder, AxisNames, type ContractionSchedule, type ContractionTile, fits } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
-import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, imagesOf, innerAxis, type TaskGrid } from './tasks.ts'
 import { binaryOf, reductionOf } from '../../ir/expression-node.ts'
 
@@ -48,8 +48,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
     stages: [
       // What is packed anew for each image, or block of them, is not what the task before left.
       ...own.map((p) => ({ ...packStage(p, fixed), ...(!outer && keptFrom(p.of, task)) })),
-      multiply,
-      ...c.equation.sides.map((side) => statisticsStage(side, equation, task)),
+      ...withStatistics(multiply, { ...equation, sides: c.equation.sides }, task),
     ],
     scratch,
     ...zeroedOf(own, fixed),

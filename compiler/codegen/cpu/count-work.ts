@@ -64,7 +64,7 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
   }
 
   const countStage = (
-    { equation, loops, vectorReduction, unroll, invariantOver }: Stage,
+    { equation, loops, vectorReduction, unroll, invariantOver, gathers }: Stage,
     around: readonly Around[],
     shared: Axis | undefined,
   ): void => {
@@ -115,6 +115,10 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
       const stride = lanes && memoryStride(s.tensor, s.at, lanes)
       const each = !lanes || stride === 0 || stride === 1 ? 1 : CPU.interleavedStore
       work.stores += each * stageLoops.reduce((product, { trips, points }) => product * trips * points, 1)
+    }
+    for (const { value } of gathers?.stores ?? []) {
+      visit(value, all, false)
+      work.arithmetic += all.timesOf(freeAxes(value))
     }
   }
   const countAll = (stages: readonly (Stage | StageGroup)[], around: readonly Around[], shared?: Axis): void => {

@@ -41,7 +41,7 @@ export function withFusedProducer({ name, layers }: Equation, { store }: FusedPr
 
 /** The number of channels of a map that a task loads where tasks count groups of them behind images; undefined where it may load any. */
 function channelsOfTask({ grid: [image, group], stages }: LoopNest, tensor: Tensor): number | undefined {
-  const loads = stages.flatMap(stagesOf).flatMap(({ equation }) => loadsOf(equation, tensor))
+  const loads = stages.flatMap(stagesOf).flatMap(({ equation, gathers }) => loadsOf([...equation.stores, ...gathers?.stores ?? []], tensor))
   const channels = typeof group?.extent === 'number' ? tensor.shape[1] as number / group.extent : 0
   const isOwn = ({ at: [n, c] }: Load): boolean =>
     n !== undefined && isAxis(n, image!) && c !== undefined && strideOfAxis(c, group!) === channels && counts(c, channels, [group!])
@@ -55,8 +55,8 @@ const mapSize = ({ shape }: Tensor): number => shape.slice(2).reduce<number>((si
 /** Elements of a task's part of a map: what was only just stored is not there yet for vectors that overlap two of those. */
 const LEAST_ELEMENTS = 64
 
-const loadsOf = (e: Equation, tensor: Tensor): Load[] =>
-  e.stores.flatMap((s) => walk(s.value).filter((node): node is Load => node.kind === 'load' && node.tensor === tensor))
+const loadsOf = (stores: readonly Store[], tensor: Tensor): Load[] =>
+  stores.flatMap((s) => walk(s.value).filter((node): node is Load => node.kind === 'load' && node.tensor === tensor))
 
 const strideOfAxis = ({ terms }: Index, a: Axis): number =>
   terms.find(({ atom }) => atom.kind === 'axis' && atom.axis === a)?.coefficient ?? 0

@@ -1,6 +1,6 @@
 import type { Tensor } from '../../ir/tensor.ts'
 import type { Axis, Index } from '../../ir/affine.ts'
-import type { Equation } from '../../ir/equation.ts'
+import type { Equation, Store } from '../../ir/equation.ts'
 import type { LoopTiling } from '../reduction-loops.ts'
 
 /**
@@ -49,6 +49,8 @@ export interface Stage {
   readonly pairMemory?: Tensor
   /** A sum over windows that slide over a map: see `LoopTiling`. */
   readonly slides?: LoopTiling['slides']
+  /** Sums of what it stores: see `withStatistics`. */
+  readonly gathers?: GatheredSums
   /** Reduced axes: steps that are unrolled (vectors of four, along `vectorReduction`). */
   readonly unroll: ReadonlyMap<Axis, number>
   /**
@@ -59,6 +61,16 @@ export interface Stage {
   readonly invariantOver?: readonly Axis[]
   /** The stage's results change with the image alone: a thread runs it once where the batch is a single one. */
   readonly perImage?: true
+}
+
+/** Sums of what a stage stores, gathered as it is stored. */
+export interface GatheredSums {
+  /** Terms over the axes of the stage, and where their sums go. */
+  readonly stores: readonly Store[]
+  /** The innermost loops of the stage, over whose points the sums run. */
+  readonly within: number
+  /** Accumulators of a sum: neighbouring vectors take turns. The order of a sum does not change with the vectors of a tile. */
+  readonly copies: number
 }
 
 /**

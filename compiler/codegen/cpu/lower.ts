@@ -8,6 +8,7 @@ import { type Equation, equation as newEquation, reads, store, writes } from '..
 import { updatesInPlace } from '../../ir/regions.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
+import { SumsEmitter } from './gathered-sums.ts'
 import { type LoopNest, pointStage, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
 import { Point } from '../point.ts'
 import { separatePairs } from './separate-pairs.ts'
@@ -193,11 +194,20 @@ class LoopNestLowering {
     )
     const roots = equation.stores.map((s) => s.value)
     const hoist = (points: readonly Point[]): void => values.hoistReductions(roots, points)
-    const inside = (points: readonly Point[]): void => {
+    const inside = (points: readonly Point[], sums?: SumsEmitter): void => {
       if (stage.pairMemory) this.separatePairs(stage, values, points)
+      // What a term loads may lie where the tile is stored.
+      sums?.add(points)
       storeTile(equation, values, this.slots, points, this.nest.inPairs === true)
     }
-    this.tiles.emit(stage.loops, exact, outer, inside, hoist)
+    const { loops, gathers } = stage
+    if (gathers) {
+      this.tiles.emit(loops.slice(0, -gathers.within), exact, outer, (points) => {
+        const sums = new SumsEmitter(gathers, values, this.slots, points)
+        this.tiles.emit(loops.slice(-gathers.within), exact, points, (tile) => inside(tile, sums), hoist)
+        sums.store()
+      }, hoist)
+    } else this.tiles.emit(loops, exact, outer, inside, hoist)
     this.rewritten.pass(equation)
   }
 

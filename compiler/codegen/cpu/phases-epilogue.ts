@@ -5,8 +5,8 @@ import { constant, type Expression, load, walk } from '../../ir/expression.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { replaceNode } from '../../ir/rewrite.ts'
 import { mainOf, mayOverlap } from './contraction.ts'
+import { withStatistics } from './gathered-sums.ts'
 import { pointStage, scalarLoops, type Stage, type StageGroup } from './loop-nest.ts'
-import { statisticsStage } from './statistics-stage.ts'
 import { innerAxis, type TaskGrid } from './tasks.ts'
 
 /*
@@ -28,13 +28,10 @@ export function epilogueStages(task: TaskGrid): (Stage | StageGroup)[] {
   const stage = mapStage(task, ({ tensor, at }) => load(tensor, ...at))
   const [side] = equation.sides
   const channels = side && stage.loops.find(({ axis }) => axis === innerAxis(task, side.keptAxis))
-  if (!channels || channels.vectorized || side.groupAxis) return [stage, ...equation.sides.map((s) => statisticsStage(s, equation, task))]
+  if (!channels || channels.vectorized || side.groupAxis) return withStatistics(stage, equation, task)
   return [{
     each: scalarLoops([channels.axis]),
-    stages: [
-      { ...stage, loops: stage.loops.filter((l) => l !== channels) },
-      ...equation.sides.map((s) => statisticsStage(s, equation, task, index(channels.axis))),
-    ],
+    stages: withStatistics({ ...stage, loops: stage.loops.filter((l) => l !== channels) }, equation, task, index(channels.axis)),
   }]
 }
 

@@ -3,6 +3,7 @@ import { divisors } from '../../ir/divisors.ts'
 import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
+import { withStatistics } from './gathered-sums.ts'
 import type { Loop, LoopNest } from './loop-nest.ts'
 import { isContraction, memoryStride, reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { onceAtWork } from '../../ir/once-by-node.ts'
@@ -10,7 +11,6 @@ import { updatesInPlace } from '../../ir/regions.ts'
 import { splitAxis, splitDivided } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
 import { range } from '../range.ts'
-import { statisticsStage } from './statistics-stage.ts'
 import { cutTasks, innerAxis } from './tasks.ts'
 
 /** Chooses how points are computed one by one: element-wise work, windows, plain sums. One axis in lanes, a task an image and channel. */
@@ -87,10 +87,9 @@ export function pointwiseNest(given: Equation, schedule: PointwiseSchedule): Loo
   )
   const how = inLanes ? `four points along ${inLanes.name} at a time`
     : vectorReduction ? `four terms along ${vectorReduction.name} at a time` : 'one point at a time'
-  const statistics = e.sides.map((side) => statisticsStage(side, equation, task))
   return {
     grid,
-    stages: [{ equation, loops, unroll, ...(vectorReduction && { vectorReduction }) }, ...statistics],
+    stages: withStatistics({ equation, loops, unroll, ...(vectorReduction && { vectorReduction }) }, { ...equation, sides: e.sides }, task),
     scratch: [],
     summary: how,
   }

@@ -4,6 +4,7 @@ import type { Equation } from '../../ir/equation.ts'
 import { children, type Reduction, walk } from '../../ir/expression.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import { CPU, isInnermost } from './cost-model.ts'
+import { isInWholeVectors } from './gathered-sums.ts'
 import { pairMemory } from './separate-pairs.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
@@ -19,7 +20,7 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
   const widen = (stage: Stage): Stage => {
     const sums = stage.equation.stores.some((s) => hasReduction(s.value))
     if (stage.vectorReduction) return stage
-    if (!sums) return { ...stage, loops: pairs(stage.loops) ?? stage.loops }
+    if (!sums) return fitting(stage, pairs(stage.loops) ?? stage.loops)
     const tile = wideTile(stage)
     if (!tile) {
       isWider ||= hasPairs(stage)
@@ -27,7 +28,7 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
     }
     isWider = true
     if (tile.areApart) memory ??= pairMemory()
-    return { ...stage, loops: tile.loops, ...(tile.areApart && { pairMemory: memory! }) }
+    return { ...fitting(stage, tile.loops), ...(tile.areApart && { pairMemory: memory! }) }
   }
   const widenAll = (s: Stage | StageGroup): Stage | StageGroup =>
     'each' in s ? { ...s, each: pairs(s.each) ?? s.each, stages: s.stages.map(widenAll) } : widen(s)
@@ -44,6 +45,10 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
     summary: `${nest.summary}; in pairs of vectors`,
   }
 }
+
+/** A stage with other loops; with its own, where these would take points twice into sums that it gathers. */
+const fitting = (stage: Stage, loops: readonly Loop[]): Stage =>
+  stage.gathers && !isInWholeVectors(loops.slice(-stage.gathers.within)) ? stage : { ...stage, loops }
 
 /**
  * Whether the register tile has pairs as it is: of windows that slide over a map without masks, as depthwise convolutions do over a packed one. Larger tiles

@@ -1,5 +1,6 @@
 import type { Axis, Index } from '../../../compiler/ir/affine.ts'
 import type { Equation } from '../../../compiler/ir/equation.ts'
+import { sum } from '../../../compiler/ir/expression.ts'
 import { overAxes } from '../../../compiler/ir/reshape.ts'
 import type { Tensor } from '../../../compiler/ir/tensor.ts'
 import type { LoopNest, Stage, StageGroup } from '../../../compiler/codegen/cpu/loop-nest.ts'
@@ -30,9 +31,16 @@ export function runLoopNest({ grid, outerReduction, stages, images }: LoopNest, 
     const first = firstImage(at)
     for (let i = 0; i < extent(images.axis) && first + i < batch; i++) runAt(stage, new Map([...at, [images.axis, i]]))
   }
-  const runAt = ({ equation }: Stage, at: ReadonlyMap<Axis, number>): void =>
-    // Statistics have a stage of their own.
+  const runAt = ({ equation, loops, gathers }: Stage, at: ReadonlyMap<Axis, number>): void => {
+    if (gathers) {
+      const within = loops.slice(-gathers.within).map((loop) => loop.axis)
+      const stores = gathers.stores.map((s) => ({ ...s, value: sum(within, s.value) }))
+      const own = equation.axes.filter((a) => !at.has(a) && !within.includes(a))
+      evaluateEquation({ ...overAxes({ ...equation, stores }, at, own), sides: [] }, storage, { batch })
+    }
+    // Other statistics have a stage of their own.
     evaluateEquation({ ...overAxes(equation, at, equation.axes.filter((a) => !at.has(a))), sides: [] }, storage, { batch })
+  }
   /** Calls `inside` at every point of some axes, outermost first. */
   const overPoints = (axes: readonly Axis[], at: ReadonlyMap<Axis, number>, inside: (at: ReadonlyMap<Axis, number>) => void): void => {
     const [first, ...others] = axes

@@ -5,10 +5,10 @@ import { type Expression, load, walk } from '../../../ir/expression.ts'
 import { type Axis, axis, divide, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
   times } from '../../../ir/affine.ts'
 import { CPU } from '../cost-model.ts'
+import { withStatistics } from '../gathered-sums.ts'
 import { type Loop, scalarLoops, type Stage, type StageGroup, vectorLoops } from '../loop-nest.ts'
 import { flattenAxes } from '../../../ir/reshape.ts'
 import { otherFactor } from '../schedule.ts'
-import { statisticsStage } from '../statistics-stage.ts'
 import type { TaskBlock } from '../tasks.ts'
 import { transformsOf } from './transforms.ts'
 import { twoPasses } from './two-passes.ts'
@@ -127,8 +127,7 @@ export function transformBack(p: ForwardPlan): (Stage | StageGroup)[] {
   })
   if (p.storesByRows) {
     const channel = plus(times(p.channelBlocks, p.outputs), p.blockOut)
-    const statistics = e.sides.map((side) => statisticsStage(side, e, p.task, channel))
-    return [{ each: scalarLoops([p.blockOut]), stages: [back, storeRows(p), ...statistics] }]
+    return [{ each: scalarLoops([p.blockOut]), stages: [back, ...withStatistics(storeRows(p), e, p.task, channel)] }]
   }
   if (p.tiling.isPadded) return [back, storeRows(p)]
   if (p.inRows) return [back]
