@@ -241,6 +241,7 @@ export abstract class ExpressionEmitter {
   }
 
   private inReach(at: Operand): Operand {
+    if (this.needed.length === 0) return at
     const condition = this.builder.all(this.needed)
     return condition.kind === 'truth' ? at : this.builder.op('select', [condition, at, int(0)], 'i32')
   }

@@ -9,49 +9,45 @@ import { ValueNumbering } from './value-numbering.ts'
 
 /** Loop variables, and the integer arithmetic of affine indices over them. */
 export class IndexArithmetic extends ValueNumbering {
-  /** Loop variables: how deep they are bound, and their names. */
-  private readonly depthOf = new Map<Axis, number>()
-  private readonly nameOf = new Map<Axis, string>()
+  /** Loop variables by the axes that they count. */
+  private readonly variables = new Map<Axis, Extract<Operand, { kind: 'name' }>>()
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Operand>()
 
   /** The name that a loop variable has in the kernel function. */
   name(variable: Axis): string {
-    return this.nameOf.get(variable)!
+    return this.variables.get(variable)!.name
   }
 
   /** Makes a loop variable that counts the tiles of an axis, for a loop at a depth. */
   loopVariable(a: Axis, size: number, depth: number): Axis {
     invariant(size === 1 || typeof a.extent === 'number' || a.extent === 'n', () => `${a.name} cannot be tiled`)
     const extent: Extent = size === 1 ? a.extent : typeof a.extent === 'number' ? Math.ceil(a.extent / size) : { chunks: size }
-    const variable = axis(a.name, extent)
-    this.depthOf.set(variable, depth)
-    this.nameOf.set(variable, this.names.unique(identifier(size === 1 ? a.name : `${a.name}_tile`)))
-    return variable
+    return this.bound(axis(a.name, extent), this.names.unique(identifier(size === 1 ? a.name : `${a.name}_tile`)), depth)
   }
 
   /** Makes a variable that is computed instead of counted: where a tile starts that may not hang over the edge. */
   computedVariable(name: string, extent: number, value: Operand): Axis {
     const depth = this.depth(value)
-    const variable = axis(name, extent)
-    this.depthOf.set(variable, depth)
-    this.nameOf.set(variable, this.names.unique(identifier(name)))
-    this.scopes[depth]!.statements.push(statements.definition('let', this.nameOf.get(variable)!, 'i32', 1, value))
+    const variable = this.bound(axis(name, extent), this.names.unique(identifier(name)), depth)
+    this.scopes[depth]!.statements.push(statements.definition('let', this.name(variable), 'i32', 1, value))
     return variable
   }
 
   /** Makes a variable that the kernel's head gives. */
   providedVariable(name: string, extent: number): Axis {
-    const variable = axis(name, extent)
-    this.depthOf.set(variable, 0)
-    this.nameOf.set(variable, name)
+    return this.bound(axis(name, extent), name, 0)
+  }
+
+  private bound(variable: Axis, name: string, depth: number): Axis {
+    this.variables.set(variable, operands.named(name, 'i32', 1, depth))
     return variable
   }
 
   variableOperand(a: Axis): Operand {
-    const name = this.nameOf.get(a)
-    invariant(name, () => `${this.kernel}: axis ${a.name} is not bound`)
-    return operands.named(name, 'i32', 1, this.depthOf.get(a)!)
+    const variable = this.variables.get(a)
+    invariant(variable, () => `${this.kernel}: axis ${a.name} is not bound`)
+    return variable
   }
 
   /** Gives an index as an operand: loop variables of outer loops are added up outside, the constant last. */

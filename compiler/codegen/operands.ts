@@ -64,11 +64,13 @@ export const float = (value: number, lanes: 1 | 4 = 1): Operand =>
 
 export const isZero = (operand: Operand): boolean => operand.kind === 'number' && operand.value === 0
 
-export function truth(value: boolean): Operand {
+export const truth = (value: boolean): Operand => (value ? TRUE : FALSE)
+
+const [TRUE, FALSE] = [true, false].map((value) => {
   const node = new OperandNode('truth')
   node.value = value
   return node as Operand
-}
+}) as [Operand, Operand]
 
 export function named(name: string, type: Type, lanes: 1 | 4, depth: number): Extract<Operand, { kind: 'name' }> {
   const node = new OperandNode('name')

@@ -17,8 +17,9 @@ interface AxisSet {
 /** Every axis begins a set, so the empty one holds none of them. */
 const EMPTY: AxisSet = { axes: new Set(), first: undefined, others: new WeakMap() }
 
-function axisSet(list: Iterable<Axis>): ReadonlySet<Axis> {
-  let found = EMPTY
+/** The set with the axes of a list behind its own. */
+function withAxes(set: AxisSet, list: Iterable<Axis>): AxisSet {
+  let found = set
   for (const a of list) {
     if (found.axes.has(a)) continue
     let next = found.first?.axis === a ? found.first.set : found.others?.get(a)
@@ -29,7 +30,16 @@ function axisSet(list: Iterable<Axis>): ReadonlySet<Axis> {
     }
     found = next
   }
-  return found.axes
+  return found
+}
+
+const axisSet = (list: Iterable<Axis>): ReadonlySet<Axis> => withAxes(EMPTY, list).axes
+
+/** The axes of some indices. */
+function axesOfAll(at: readonly Index[]): AxisSet {
+  let found = EMPTY
+  for (let i = 0; i < at.length; i++) found = withAxes(found, axesOf(at[i]!))
+  return found
 }
 
 /** Axes that a value changes with. Equal sets are one object; a node that changes with no more than its first child has the child's. */
@@ -41,7 +51,7 @@ function findAxes(e: Expression): ReadonlySet<Axis> {
     case 'scalar':
       return EMPTY.axes
     case 'load':
-      return axisSet(e.at.length === 1 ? axesOf(e.at[0]!) : e.at.flatMap(axesOf))
+      return axesOfAll(e.at).axes
     case 'position':
     case 'random':
       return axisSet(axesOf(e.at))
@@ -60,7 +70,7 @@ function findAxes(e: Expression): ReadonlySet<Axis> {
 
 function joined(a: ReadonlySet<Axis>, b: ReadonlySet<Axis>): ReadonlySet<Axis> {
   if (a === b) return a
-  for (const axis of b) if (!a.has(axis)) return axisSet([...a, ...b])
+  for (const axis of b) if (!a.has(axis)) return withAxes(withAxes(EMPTY, a), b).axes
   return a
 }
 

@@ -333,7 +333,7 @@ function bestThatFit(space: Space, rated: readonly WorkgroupTile[]): readonly Ra
     const schedule = scheduleOf(space, one)
     const { group } = one
     const merge = leastMergeBytes(equation.sides, productOf(group), (a) => group[space.order.indexOf(a)]!)
-    if (sharedTileBytes(schedule, sharedTilesOf(equation, schedule)!) + merge <= WORKGROUP_BYTES) best.push({ schedule, costs: one.costs })
+    if (sharedTileBytes(sharedTilesOf(equation, schedule)!) + merge <= WORKGROUP_BYTES) best.push({ schedule, costs: one.costs })
     if (best.length === most) break
   }
   return best

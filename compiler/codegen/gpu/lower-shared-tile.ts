@@ -8,7 +8,7 @@ import { Point } from '../point.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { Operand } from '../kernel-function.ts'
 import type { Schedule } from './schedule.ts'
-import { coordinatesOf, tileElements, paddedStrides, arrayElements, type SharedTile, type SharedTiles, stridesOf } from './shared-tile.ts'
+import { coordinatesOf, tileElements, arrayElements, type SharedTile, type SharedTiles, stridesOf } from './shared-tile.ts'
 import type { KernelBuilder } from '../builder.ts'
 import { range } from '../range.ts'
 import { positionIn, type Workgroup } from './workgroup.ts'
@@ -46,8 +46,8 @@ export interface SharedTileRequest {
  * loaded, normalized and padded once for all points of the workgroup; then every invocation adds up its tile from there.
  */
 export function lowerSharedTiles(request: SharedTileRequest): void {
-  const { schedule, staging: { main, spans, tiles: stages }, builder, workgroup, points } = request
-  const staged = stages.map((stage, i) => tileArray(request, stage, `stage_${'ab'[i]!}`)) as [TileArray, TileArray]
+  const { schedule, staging: { main, spans, tiles: stages, strides }, builder, workgroup, points } = request
+  const staged = stages.map((stage, i) => tileArray(workgroup, stage, strides[i]!, `stage_${'ab'[i]!}`)) as [TileArray, TileArray]
   const lanes = stages.some((s) => s.lanes) ? schedule.lanes : undefined
 
   // Axes within a block and within a round.
@@ -118,10 +118,9 @@ export function lowerSharedTiles(request: SharedTileRequest): void {
 /** Steps written out in a row: what was asked for, where it divides what is staged at a time. */
 const partOf = (span: number, wanted: number): number => (span % wanted === 0 ? wanted : span <= 8 ? span : 1)
 
-function tileArray(request: SharedTileRequest, stage: SharedTile, name: string): TileArray {
-  const strides = paddedStrides(request.schedule, stage)
+function tileArray(workgroup: Workgroup, stage: SharedTile, strides: readonly number[], name: string): TileArray {
   const elements = arrayElements(stage, strides)
-  const array = request.workgroup.array(name, elements, stage.lanes ? 4 : 1)
+  const array = workgroup.array(name, elements, stage.lanes ? 4 : 1)
   return { stage, array, box: tensor(name, [elements]), strides }
 }
 

@@ -31,6 +31,8 @@ export interface TileDim {
 export interface SharedTiles {
   readonly main: Reduction
   readonly tiles: readonly [SharedTile, SharedTile]
+  /** The strides of the array of each tile, rows kept apart: see `paddedStrides`. */
+  readonly strides: readonly (readonly number[])[]
   /** Points along every output axis that a workgroup computes, steps along every reduced axis that it stages. */
   readonly spans: ReadonlyMap<Axis, number>
 }
@@ -41,13 +43,24 @@ export function onlyContraction(e: Equation): Reduction | undefined {
   return found.length === 1 && isContraction(found[0]!) ? found[0] : undefined
 }
 
-/** What a schedule stages; undefined where the equation has no such sum. */
+/** What a schedule stages, found once for who asks whether it fits and who follows it; undefined where the equation has no such sum. */
 export function sharedTilesOf(e: Equation, schedule: Schedule): SharedTiles | undefined {
+  const before = known.get(schedule)
+  if (before?.e === e) return before.tiles
+  const tiles = findSharedTiles(e, schedule)
+  known.set(schedule, { e, tiles })
+  return tiles
+}
+
+const known = new WeakMap<Schedule, { readonly e: Equation; readonly tiles: SharedTiles | undefined }>()
+
+function findSharedTiles(e: Equation, schedule: Schedule): SharedTiles | undefined {
   const main = onlyContraction(e)
   if (!main || !schedule.stage || !schedule.group) return undefined
   const spans = spansOf(e, main, schedule)
   const { a, b } = main.body as Extract<Expression, { kind: 'binary' }>
-  return { main, tiles: [sharedTileOf(a, spans, schedule.lanes), sharedTileOf(b, spans, schedule.lanes)], spans }
+  const tiles = [sharedTileOf(a, spans, schedule.lanes), sharedTileOf(b, spans, schedule.lanes)] as const
+  return { main, tiles, strides: tiles.map((tile) => paddedStrides(schedule, tile)), spans }
 }
 
 const spansOf = (e: Equation, main: Reduction, { tile, group, stage }: Pick<Schedule, 'tile' | 'group' | 'stage'>): Map<Axis, number> =>
@@ -220,8 +233,8 @@ export const arrayElements = (
 ): number => (dims.length === 0 ? 1 : strides[0]! * dims[0]!.extent)
 
 /** Workgroup memory that a schedule's stages take. */
-export const sharedTileBytes = (schedule: Schedule, { tiles: stages }: SharedTiles): number =>
-  stages.reduce((sum, stage) => sum + arrayElements(stage, paddedStrides(schedule, stage)) * (stage.lanes ? 16 : 4), 0)
+export const sharedTileBytes = ({ tiles, strides }: SharedTiles): number =>
+  tiles.reduce((sum, tile, i) => sum + arrayElements(tile, strides[i]!) * (tile.lanes ? 16 : 4), 0)
 
 const BANKS = 32
 const MOST_PADDING = 4
