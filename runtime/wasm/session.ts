@@ -128,6 +128,8 @@ export class WasmSession implements Session {
 
   /** `first`: of the block's dispatches, its number in the program. */
   #go(block: number, program: string, first = 0): void {
+    // Nobody would wait for the workers, who would find the next program for this one.
+    if (this.#words[block / 4] === 0) return
     const { run, workers } = this.#module!
     this.#words[CONTROL.program / 4] = block
     if (workers.length > 0) {

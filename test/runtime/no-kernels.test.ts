@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { open, wasm } from '../../runtime/index.ts'
@@ -24,5 +25,21 @@ test.each([1, 2])('training behind inference without kernels, %i threads', async
       net.close()
     }
   }
+  device.close()
+})
+
+test('a run without kernels leaves no worker behind that would compute in the next', async () => {
+  const text = 'net ones { input x: f32[16, 64, 64] output out = x loss = sum(mul(x, x)) }'
+  const device = await wasm({ threads: 4 })
+  const net = await open(compile(text, { targets: ['wasm'] }), { device, batch: 4 })
+  const ones = new Float32Array(4 * 16 * 64 * 64).fill(1)
+  for (let i = 0; i < 30; i++) {
+    // Workers have gone to sleep: they wake when the next program has begun.
+    await setTimeout(5)
+    await net.run({ x: ones })
+    const { loss, grads } = await net.step({ x: ones }, { update: false })
+    expect([loss, grads['x']!.every((v) => v === 2)]).toEqual([ones.length, true])
+  }
+  net.close()
   device.close()
 })
