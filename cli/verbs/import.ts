@@ -25,7 +25,7 @@ export const importVerb: Verb = {
     command.argument('<model>', '.onnx; .prototxt of Caffe; .cfg of Darknet')
       .argument('[weights]', 'the weights that lie in a file of their own: .caffemodel, .weights')
       .requiredOption('-o, --output <dir>', `the folder of NAME.net, ${WEIGHTS} and ${REPORT}`)
-      .option('--name <name>', "the net's name (default: as the model's file)")
+      .option('--name <name>', "the net's name (default: as the model's file; of a solver, as its net)")
       .option('--shape <input=CxHxW>', 'the shape of one sample of an input that the model leaves open; may be repeated', collect)
       .option('--outputs <names>', "the model's names of the values that become outputs; what only others need is left out", names)
       .addHelpText('after', '\nThen: fusenet compile DIR/NAME.net --weights DIR/weights.safetensors -o BUNDLE')
@@ -57,7 +57,9 @@ export const importVerb: Verb = {
         beside: filesBeside(file, (source) => opened.push(source)),
         progress: (done) => reading.update(Math.round(100 * done), Math.round(100 * done)),
       })
-      const written = writeNet({ ...model, name: name ?? basename(file, extname(file)) })
+      // A solver's file is called after what it does, and not after its net.
+      const own = model.facts?.['solver'] === undefined ? basename(file, extname(file)) : model.name
+      const written = writeNet({ ...model, name: name ?? own })
       reading.stop()
       const paths = [`${written.name}.net`, WEIGHTS, REPORT].map((each) => join(folder, each)) as [string, string, string]
       await refuseOthers(folder, written.name)

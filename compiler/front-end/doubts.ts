@@ -159,11 +159,12 @@ const PICTURES = ['mnist', 'fashion_mnist', 'cifar10', 'images', 'idx']
 
 /** `normalize(mean: [104, 117, 123])` of what are pictures, or a `std` of such: by three numbers, or by the data. Theirs are 0..1, and elsewhere often 0..255. */
 function ofBytes({ inputs, train }: Program, graph: Graph): Diagnostic[] {
-  const ofByte = (v: number): boolean => v > 1 && v <= 255
+  // A std of 256 / 255 or 2 changes little.
+  const ofByte = (least: number) => (v: number): boolean => v > least && v <= 256
   return graph.nodes.flatMap((node): Diagnostic[] => {
     const { mean, std } = node.attributes as Readonly<Record<string, readonly number[] | undefined>>
     const input = inputs.find(({ name, type }) => name === node.inputs[0]?.name && type === 'f32')
-    const [large, divided] = [mean?.every(ofByte), std?.every(ofByte)]
+    const [large, divided] = [mean?.every(ofByte(1)), std?.every(ofByte(2))]
     if (!mean || !std || !input || !(large || (divided && mean.every((m) => Math.abs(m) <= 1)))) return []
     const [channels] = input.shape
     const ofColours = channels === 3 && (mean.length === 3 || std.length === 3)

@@ -46,7 +46,7 @@ export function readCaffe(source: ByteSource, options: ReadOptions = {}): ModelN
   const learns = results.some(({ kind }) => kind === 'loss')
   const training = trainingOf(builder, settings?.training, learns)
   return {
-    name: net.text('name', '') || source.name.replace(/\.[^.]*$/, ''),
+    name: net.text('name', '') || (solver ? file : source.name).replace(/^.*[\\/]|\.[^.]*$/g, ''),
     inputs,
     layers: builder.layers,
     results,
@@ -54,6 +54,7 @@ export function readCaffe(source: ByteSource, options: ReadOptions = {}): ModelN
     notes: [...(settings?.notes ?? []), ...builder.notes],
     facts: {
       format: 'caffe',
+      ...(solver && { solver: source.name }),
       ...(builder.styles.size > 0 && { batchNorm: [...builder.styles].join(' and ') }),
       definition: written.has('layers') ? (written.messages('layers').some((layer) => layer.has('layer')) ? 'V0' : 'V1') : 'layer',
     },

@@ -42,6 +42,25 @@ test('writes into no folder of others', async () => {
   })
 })
 
+test("a solver's net has its own name, and a net that of its file", async () => {
+  const at = join(folder, 'caffe')
+  mkdirSync(at)
+  writeFileSync(
+    join(at, 'train_val.prototxt'),
+    `name: "Small Net" input: "x" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4
+     layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 } }`,
+  )
+  writeFileSync(join(at, 'solver.prototxt'), 'net: "train_val.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 10')
+  const written = async (file: string, ...options: string[]): Promise<string[]> => {
+    const out = join(at, `out-${file}-${options.length}`)
+    expect(await fusenet(['import', join(at, file), '-o', out, ...options])).toMatchObject({ code: 0 })
+    return readdirSync(out).filter((name) => name.endsWith('.net'))
+  }
+  expect(await written('solver.prototxt')).toEqual(['Small_Net.net'])
+  expect(await written('train_val.prototxt')).toEqual(['train_val.net'])
+  expect(await written('solver.prototxt', '--name', 'mine')).toEqual(['mine.net'])
+})
+
 test('writes text, weights and what became what; a text that was changed since is not written over', async () => {
   const file = join(folder, 'tiny.cfg')
   writeFileSync(file, '[net]\nheight=2\nwidth=2\nchannels=1\n\n[convolutional]\nfilters=2\nsize=1\nstride=1\nactivation=linear\n')

@@ -271,6 +271,8 @@ describe('a mean and a std of pictures', () => {
     ['mean: [0.4, 0.4, 0.4], std: 1'],
     ['mean: [280, 290, 1013], std: [20, 20, 10]'],
     ['mean: 0.5, std: 2', 'f32[1, 28, 28]'],
+    // 256 / 255, as Caffe's scale of 1 / 256 comes to.
+    ['mean: [0, 0, 0], std: 1.0039216'],
   ])('%s are of one', (args, input?: string) => {
     expect(of(args, input)).toEqual([])
   })

@@ -36,6 +36,11 @@ const trainOf = (solver: string, text = net()): string => {
   return written.slice(written.indexOf('train {')).replace(/\s+/g, ' ').replace('train { ', '').replace(' } ', '').trim()
 }
 
+test('a solver is called as its net is', () => {
+  expect(read('lr_policy: "fixed"')).toMatchObject({ name: 'small', facts: { solver: 'solver.prototxt' } })
+  expect(read('lr_policy: "fixed"', net().replace('name: "small"', '')).name).toBe('net')
+})
+
 describe('a solver becomes a train block', () => {
   test('with what the data layer says of batches and random changes', () => {
     const { text } = writeNet(
