@@ -3,9 +3,13 @@
  * as hide the latency of the operations, all in registers, nothing read from memory. A kernel does as well at best.
  */
 import { setFlagsFromString } from 'node:v8'
+import { dist } from './device.mjs'
 
-// The optimizing compiler at once: what is measured would end before it noticed. Node 20 has relaxed SIMD behind a flag.
-for (const flag of ['--no-liftoff', '--experimental-wasm-relaxed-simd']) setFlagsFromString(flag)
+const { hasRelaxed } = await import(new URL('runtime/wasm/relax.js', dist))
+
+// The optimizing compiler at once: what is measured would end before it noticed.
+setFlagsFromString('--no-liftoff')
+hasRelaxed()
 
 /** GFLOP/s, the best of all shapes and samples: `plain` of multiplications and additions, `fused` of relaxed SIMD's multiply-add. */
 export class Peak {

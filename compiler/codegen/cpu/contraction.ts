@@ -5,7 +5,7 @@ import { freeAxes, isContraction, reductions, steps, strideOf } from '../../ir/a
 import { type Axis, linearIndex } from '../../ir/affine.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { updatesInPlace } from '../../ir/regions.ts'
-import { CPU, pointsOf } from './cost-model.ts'
+import { CPU, pointsOf, tailWaste } from './cost-model.ts'
 import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, type ContractionTile, type FactorName, otherFactor } from './schedule.ts'
@@ -174,14 +174,27 @@ export function chooseTasks(
   const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / (tile.transposed ? CPU.goodKept : CPU.bigWeights))) : left
   // Statistics are of whole maps, or of the rows above.
   const channels = channel && most > 1 && e.sides.every((side) => side.keptAxis === channel)
-    ? divisors(channel.extent as number).find((d) => d % channelStep === 0 && (channel.extent as number) / d <= most) : undefined
-  const cutsChannels = channel && channels !== undefined && channels < (channel.extent as number)
+    ? channelsOfTask(channel, channelStep, most) : undefined
+  const cutsChannels = channel && channels !== undefined
   if (cutsChannels) blocks.set(channel, channels)
   const inner = [...blocks.keys()]
   const weightsStay = cutsChannels && (keepsWeights || largestLoad(others) >= CPU.bigWeights)
   const tasks = weightsStay ? [channel, ...leading, ...inner.filter((a) => a !== channel)] : [...leading, ...inner]
   return { tasks, blocks }
 }
+
+/**
+ * The fewest channels of a task that make at most so many tasks: whole tiles, or where no such number divides them (tiles of three in 512 channels)
+ * blocks whose last tile ends behind them and costs little.
+ */
+function channelsOfTask(channel: Axis, tile: number, most: number): number | undefined {
+  const all = channel.extent as number
+  const sizes = divisors(all).filter((d) => d < all && all / d <= most)
+  return sizes.find((d) => d % tile === 0) ?? sizes.find((d) => tailWaste({ extent: d }, tile) <= MOST_WASTE)
+}
+
+/** Points that tiles of a task may compute for each of its points. */
+const MOST_WASTE = 1.02
 
 /** Rows of the map in a task, where all of it would not stay in the cache, or where its statistics are of blocks of rows. */
 function rowsOfTask(e: Equation, row: Axis, factor: Expression): number | undefined {

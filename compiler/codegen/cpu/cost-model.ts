@@ -231,7 +231,7 @@ export const CPU: CpuModel = {
 }
 
 /** Points computed for each point of an axis that tiles of `size` cover: the last tile overlaps the one before (shiftInwards). */
-export const tailWaste = (a: Axis | undefined, size: number): number => {
+export const tailWaste = (a: Pick<Axis, 'extent'> | undefined, size: number): number => {
   if (!a) return 1
   const extent = a.extent as number
   // An axis that is shorter than a tile has as many vectors as it needs.

@@ -11,12 +11,16 @@ import { open, wasm } from '../../../runtime/index.ts'
 import { normals } from '../../support/random-net.ts'
 import { equationsOf } from './run-loop-nest.ts'
 
-/** Weights that a cache keeps and that none keeps; sizes that tiles do not divide; a product with something computed on the way in its gradient. */
+/**
+ * Weights that a cache keeps and that none keeps; sizes that tiles do not divide, blocks of channels that tiles do not divide; a product with something
+ * computed on the way in its gradient.
+ */
 const text = `
 net m {
   input x: f32[230]
   y = x -> fc(300) as large -> sigmoid -> fc(21) as small -> relu -> fc(3) as last
-  loss = sum(mul(y, y))
+  z = x -> fc(256) as even
+  loss = add(sum(mul(y, y)), sum(mul(z, z)))
 }`
 const equations = equationsOf(text, ['gradients'])
 const scheduler = new CpuScheduler()
@@ -31,6 +35,11 @@ test('inner products and their gradients have blocks of images', () => {
   expect(scheduleOf(/^small(?!\.d)/)).toMatchObject({ algorithm: 'contraction', taskBlock: { '0:n': 8 }, registerTile: { '0:n': 4 } })
   expect(scheduleOf(/small\.dx/)).toMatchObject({ taskBlock: { '0:n': 8 }, vectorAxis: '1:c' })
   expect(scheduleOf(/large\.dweight/)).toMatchObject({ batchBlock: 32 })
+})
+
+test("the gradients of weights have several tasks, where a tile's channels divide no block of them, too", () => {
+  expect(scheduleOf(/large\.dweight/)).toMatchObject({ registerTile: { '1:i': 3 }, tasks: ['1:i'], taskBlock: { '1:i': 115 } })
+  expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '1:i': 2 }, tasks: ['1:i'], taskBlock: { '1:i': 115 } })
 })
 
 test('their kernel functions are sound, those too whose tasks count columns before images', () => {
