@@ -42,7 +42,7 @@ interface FactorValues {
 }
 
 /** Accumulators, copies included: with more sums, additions that wait for each other have others between them. */
-const MOST_COPIES = 8
+export const MOST_COPIES = 8
 
 /** More than any two places of a tile lie apart. */
 const FAR = 2 ** 32
@@ -290,6 +290,7 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
   }
 
   protected finishAccumulation({ e, points, groups, accumulators, copies, positions, across }: Accumulation): void {
+    if (across) this.schedule.separate?.(accumulators)
     const totals = groups.map((_, g) =>
       range(copies).map((i) => accumulators[i * groups.length + g]!)
         .reduce((a, b) => this.builder.op(e.combine === 'sum' ? 'add' : 'max', [a, b]))

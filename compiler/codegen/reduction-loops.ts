@@ -29,6 +29,8 @@ export interface LoopTiling {
   readonly lanes?: Axis
   /** A reduced axis that is summed up in four lanes, which are put together at the end. Not with `lanes`. */
   readonly across?: Axis
+  /** Called with the accumulators of a sum in four lanes, before these are put together. */
+  readonly separate?: ((accumulators: readonly Operand[]) => void) | undefined
   /** Reduced axes: steps in a row for one round of the loop (the whole extent: no loop is left). */
   readonly unroll: ReadonlyMap<Axis, number>
   /** Sums of products over windows that slide over a map: windows of the tile's points share what they load. */

@@ -37,6 +37,8 @@ export interface ImageBlock {
   readonly first: Index
   /** Counts them where they lie in lanes of a thread's own memory: the last vector may have lanes of images that are not there. */
   readonly lanes?: Axis
+  /** Counts them in a thread's own memory where the last one stands in for those that are missing: places of these, too. */
+  readonly slots?: Axis
 }
 
 export interface Stage {
@@ -92,6 +94,9 @@ export interface Loop {
   readonly tile: number
   readonly vectorized?: boolean
 }
+
+/** Points of a register tile. */
+export const pointsOfTile = (loops: readonly Loop[]): number => loops.reduce((points, l) => points * l.tile * (l.vectorized ? 4 : 1), 1)
 
 export const scalarLoops = (axes: readonly Axis[]): Loop[] => axes.map((a) => ({ axis: a, tile: 1 }))
 

@@ -9,9 +9,9 @@ import { updatesInPlace } from '../../ir/regions.ts'
 import { flattenAxes } from '../../ir/reshape.ts'
 import { bindingsOf, type BufferOf } from '../bindings.ts'
 import { SumsEmitter } from './gathered-sums.ts'
-import { type LoopNest, pointStage, type Stage, type StageGroup, stagesOf } from './loop-nest.ts'
+import { type LoopNest, pointStage, type Stage, type StageGroup, stagesOf, pointsOfTile } from './loop-nest.ts'
 import { Point } from '../point.ts'
-import { separatePairs } from './separate-pairs.ts'
+import { separateAt, separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Operand } from '../kernel-function.ts'
 import { KernelBuilder } from '../builder.ts'
@@ -182,7 +182,7 @@ class LoopNestLowering {
     const exact = isInPlace(equation, this.bufferOf)
     const values = new ReductionEmitter(
       equation,
-      { tile: new Map(), unroll, slides, ...(vectorReduction && { across: vectorReduction }) },
+      { tile: new Map(), unroll, slides, ...(vectorReduction && { across: vectorReduction, separate: this.separateImages(stage) }) },
       this.builder,
       this.slots,
       {
@@ -195,7 +195,7 @@ class LoopNestLowering {
     const roots = equation.stores.map((s) => s.value)
     const hoist = (points: readonly Point[]): void => values.hoistReductions(roots, points)
     const inside = (points: readonly Point[], sums?: SumsEmitter): void => {
-      if (stage.pairMemory) this.separatePairs(stage, values, points)
+      if (stage.pairMemory && !vectorReduction) this.separatePairs(stage, values, points)
       // What a term loads may lie where the tile is stored.
       sums?.add(points)
       storeTile(equation, values, this.slots, points, this.nest.inPairs === true)
@@ -209,6 +209,18 @@ class LoopNestLowering {
       }, hoist)
     } else this.tiles.emit(loops, exact, outer, inside, hoist)
     this.rewritten.pass(equation)
+  }
+
+  /** The same of sums whose terms lie in lanes, in pairs of images: see `pairImages`. */
+  private separateImages({ loops, pairMemory }: Stage): ((sums: readonly Operand[]) => void) | undefined {
+    const along = loops.findIndex((l) => l.axis === this.nest.images?.axis)
+    if (!pairMemory || along < 0) return undefined
+    // The four sums of a point that is four follow each other.
+    const stride = loops.slice(along + 1).reduce((product, l) => product * l.tile, loops.some((l) => l.vectorized) ? 4 : 1)
+    const all = pointsOfTile(loops)
+    return (sums) => {
+      if (sums.length === all) separateAt(this.builder, this.slots.get(pairMemory)!, sums, stride, this.turns++)
+    }
   }
 
   /** Has the sums of a tile go through memory, so that what follows need not be of pairs. */

@@ -8,7 +8,7 @@ import { int } from '../operands.ts'
 import * as statements from '../statements.ts'
 
 /** Vectors of sums in the largest tile of pairs: see `widenNest`. */
-const MOST_SUMS = 16
+export const MOST_SUMS = 16
 /** V8 joins no stores to where the same block stores once more: tiles take turns. */
 const PLACES = 4
 
@@ -31,7 +31,12 @@ export function separatePairs(
   const { tile } = loops[along]!
   const stride = loops.slice(along + 1).reduce((product, l) => product * l.tile, 1)
   // At an edge there may be fewer vectors than the tile has.
-  if (sums.length % (tile * stride) !== 0 || sums.length > MOST_SUMS) return
+  if (sums.length % (tile * stride) === 0) separateAt(builder, binding, sums, stride, turn)
+}
+
+/** The same of sums that lie `stride` places apart. */
+export function separateAt(builder: KernelBuilder, binding: number, sums: readonly Operand[], stride: number, turn: number): void {
+  if (sums.length % (2 * stride) !== 0 || sums.length > MOST_SUMS) return
   const names = sums.map((sum) => (sum.kind === 'name' && lanesOf(sum) === 4 ? sum.name : undefined))
   const pairs = range(sums.length).filter((i) => Math.floor(i / stride) % 2 === 0).map((i) => [i, i + stride] as const)
   if (names.includes(undefined) || new Set(names).size < names.length) return

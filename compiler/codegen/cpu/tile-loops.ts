@@ -93,6 +93,7 @@ export class TileLoops {
   private imageTiles(a: Axis, tile: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
     const { builder } = this
     const count = a.extent as number
+    const { slots } = this.images!
     const first = this.firstImage(bound)
     builder.countedLoop(a, Math.ceil(count / tile), (i) => {
       const start = times(i, tile)
@@ -108,7 +109,7 @@ export class TileLoops {
             builder.op('imin', [builder.indexOperand(plus(start, j)), last], 'i32'),
           ))
         )
-        inside((p) => images.map((image) => p.with(a, image)))
+        inside((p) => images.map((image, j) => (slots ? p.with(a, image).with(slots, plus(start, j)) : p.with(a, image))))
       })
     })
   }

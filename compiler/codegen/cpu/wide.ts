@@ -5,18 +5,20 @@ import { children, type Reduction, walk } from '../../ir/expression.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import { CPU, isInnermost } from './cost-model.ts'
 import { isInWholeVectors } from './gathered-sums.ts'
+import { type PairedImages, pairImages } from './paired-images.ts'
 import { pairMemory } from './separate-pairs.ts'
 import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
 
 /**
  * The same loop nest for hosts whose engine joins two neighbouring vectors of four lanes to one of eight (V8: revectorization): vectors
  * come in pairs along the axis in lanes, and sums of products have a register tile of twice as many vectors. Tasks, packing and the order
- * in which every sum is taken stay, so both forms share their plan and give the same bits. Undefined where no sum of products has eight
- * neighbours to pair: on such hosts, too, the plain form is the faster one then.
+ * in which every sum is taken stay, so both forms share their plan and give the same bits. What has its terms in lanes is paired by images
+ * (`pairImages`). Undefined where no sum of products has eight neighbours to pair: on such hosts, too, the plain form is the faster one then.
  */
 export function widenNest(nest: LoopNest): LoopNest | undefined {
   let isWider = false
   let memory: Tensor | undefined
+  let paired: PairedImages | undefined
   const widen = (stage: Stage): Stage => {
     const sums = stage.equation.stores.some((s) => hasReduction(s.value))
     if (stage.vectorReduction) return stage
@@ -32,7 +34,14 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
   }
   const widenAll = (s: Stage | StageGroup): Stage | StageGroup =>
     'each' in s ? { ...s, each: pairs(s.each) ?? s.each, stages: s.stages.map(widenAll) } : widen(s)
-  const stages = nest.stages.map(widenAll)
+  const stages = nest.stages.flatMap((stage) => {
+    const inPairs = 'each' in stage || paired ? undefined : pairImages(nest, stage)
+    if (!inPairs) return [widenAll(stage)]
+    isWider = true
+    memory ??= pairMemory()
+    paired = inPairs
+    return [inPairs.pack, { ...inPairs.multiply, pairMemory: memory }]
+  })
   if (!isWider) return undefined
   const { outerReduction: outer } = nest
   const outerReduction = outer && { ...outer, ...(outer.epilogue && { epilogue: widenAll(outer.epilogue) }) }
@@ -41,7 +50,8 @@ export function widenNest(nest: LoopNest): LoopNest | undefined {
     stages,
     ...(outerReduction && { outerReduction }),
     inPairs: true,
-    scratch: [...nest.scratch, ...(memory ? [memory] : [])],
+    ...(paired && { images: paired.images }),
+    scratch: [...nest.scratch, ...(paired ? [paired.into] : []), ...(memory ? [memory] : [])],
     summary: `${nest.summary}; in pairs of vectors`,
   }
 }
