@@ -25,7 +25,7 @@ export interface PairedImages {
  */
 export function pairImages({ images, grid }: LoopNest, stage: Stage): PairedImages | undefined {
   const { equation: e, loops, vectorReduction: k, unroll } = stage
-  if (!images || images.lanes || !k || (k.extent as number) % CPU.lanes !== 0) return undefined
+  if (!images || images.lanes || stage.gathers || !k || (k.extent as number) % CPU.lanes !== 0) return undefined
   const sums = [...new Set(e.stores.flatMap((s) => reductions(s.value)))]
   const [sum] = sums
   if (sums.length !== 1 || !sum || !isContraction(sum) || sum.axes.length !== 1) return undefined
