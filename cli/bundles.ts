@@ -112,9 +112,16 @@ export const scheduleOptions = (tuned: Tuned | undefined): Pick<CompileOptions, 
 export async function loadBundle(path: string, options: NetOptions): Promise<Bundle> {
   const { style, memory, precise, freeze, storage, software, tuned, wide, batch, only } = options
   const programs = options.programs ? ['default', ...options.programs] : only?.programs
-  const choices = { software, ...scheduleOptions(tuned), programs, ...(wide && { wide }), ...(only?.targets && { targets: only.targets }) }
+  const choices = {
+    software,
+    ...scheduleOptions(tuned),
+    programs,
+    ...(wide && { wide }),
+    ...(only?.targets && { targets: only.targets }),
+    ...(batch !== undefined && { batch }),
+  }
   if (path.endsWith('.net'))
-    return compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, batch, ...choices }, options.runs)
+    return compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, ...choices }, options.runs)
   const old = options.older ? await olderBundle(path) : undefined
   if (old) return (await netOf(old, options.weights, options.partial)).compile({ style, memory, precise, freeze, storage, ...choices })
   const bundle = await readBundleFolder(path, options.weights)

@@ -88,7 +88,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     style,
     memory: options.memory ?? 'fast',
     programs,
-    batch: program.train?.batch ?? 1,
+    batch: options.batch ?? program.train?.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }),
     ...(options.onSchedules && { onSchedules: options.onSchedules }),

@@ -40,7 +40,7 @@ export interface PipelineOptions {
   readonly schedules?: Readonly<Record<string, Schedules>>
   /** See `CompileOptions.onSchedules`. */
   readonly onSchedules?: (use: ScheduleUse) => void
-  /** The batch at which memory is packed best. */
+  /** The batch for which kernels are chosen, and at which memory is packed best. */
   readonly batch: number
   /** See `CompileOptions.estimates`. */
   readonly estimates?: boolean

@@ -67,12 +67,15 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const net = await readNet(file, asked)
     const wanted = options['programs'] as readonly BenchProgram[] | undefined
     const place = options['device'] as string
+    const named = options['batch'] as number | undefined
     const compiling = {
       memory: asked.memory,
       precise: asked.precise,
       ...scheduleOptions(asked.tuned),
       targets: await targetsToRun(net, place),
       ...(asked.wide && { wide: true }),
+      // Whether a step would teach anything is another's question.
+      ...(named !== undefined && { batch: named, allowOneValue: true }),
     }
     const merged = wanted ? await compileToRun(net, { ...compiling, style: 'merged' }, { programs: wanted, device: place })
       : await net.compile({ ...compiling, style: 'merged', programs: knownTo(net, PROGRAMS) })
@@ -81,7 +84,7 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
       const own = await variantsOf(net, merged, against, { ...compiling, programs })
       const found = await findPeers(against?.filter((name) => PEERS.includes(name)), net, device, options['threads'] as number | undefined)
       const notes = [...own.notes, ...found.notes]
-      const batch = (options['batch'] as number | undefined) ?? merged.manifest.train?.batch ?? 1
+      const batch = named ?? merged.manifest.train?.batch ?? 1
       const { reports, interrupted } = await measure(own.variants, found.peers, programs, batch, device, options, screen)
       for (const report of reports) show(report, screen)
       for (const note of notes) screen.print(screen.colors.dim(note))

@@ -146,7 +146,7 @@ async function repeat(run, atLeastMs, count = 1) {
 async function subject({ compile, open, device }, { text, style, batch, parameters }, program) {
   const programs = { infer: ['prepare', 'infer'], train: ['train'], gradients: ['gradients'] }[program]
   if (!programs) throw new Error(`${program} is not compared here: infer, train, gradients are`)
-  const bundle = compile(text, { style, programs: [program], targets: ['wasm'] })
+  const bundle = compile(text, { style, programs: [program], targets: ['wasm'], ...(batch && { batch, allowOneValue: true }) })
   const net = await open(bundle, { device, programs, seed: 1, ...(batch && { batch }), ...(parameters && { weights: parameters }) })
   const sizeOf = (shape) => shape.reduce((size, d) => size * (d === 'n' ? 1 : d), net.batch)
   // Those that a program does not read are not looked at.

@@ -50,6 +50,7 @@ const bundle = compile(workload ? toNetText(prepareWorkload(what, { batch })) : 
   targets: [planFor(device)],
   ...(wide && { wide }),
   ...(asked && { programs: ['prepare', asked] }),
+  ...(options.batch && { batch, allowOneValue: true }),
 })
 const program = asked ?? (bundle.manifest.train ? 'train' : 'infer')
 const net = await open(bundle, { device, batch, programs: ['prepare', program] })

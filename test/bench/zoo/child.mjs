@@ -23,7 +23,7 @@ async function measureNet({ net: { name, text, batch }, program, settings }) {
     let shared
     for (const variant of variants) {
       const from = variant === 'before' ? older : build
-      const { bundle, compileMs } = compileVariant(from, variant, text, program)
+      const { bundle, compileMs } = compileVariant(from, variant, { text, batch }, program)
       row.compileMs[variant] = compileMs
       if (variant === 'no-bn' && bundle.manifest.parameters.length === shared.count) {
         notes.push('no batch_norm to leave out')
@@ -78,7 +78,7 @@ async function startingWeights(build, bundle, { batch, program }) {
 const opener = (build, older, text, settings) => async (name, shared) => {
   const from = name === 'before' ? older : build
   if (!isOwn(name)) return await openPeer(build, name, text, { ...shared, ...settings })
-  return await openVariant(from, name, compileVariant(from, name, text, shared.program).bundle, shared)
+  return await openVariant(from, name, compileVariant(from, name, { text, batch: shared.batch }, shared.program).bundle, shared)
 }
 
 /** Compares subjects with the first: `wrong` and `faults` name those that differ by more than rounding, `difference` tells by how much. */

@@ -51,11 +51,11 @@ export async function openBuild(folder, backend, threads, wide) {
   }
 }
 
-/** Compiles a variant of a net for one program (`train` or `infer`). `{ bundle, compileMs }`. */
-export function compileVariant(build, variant, text, program) {
+/** Compiles a variant of a net for one program (`train` or `infer`) and its batch. `{ bundle, compileMs }`. */
+export function compileVariant(build, variant, { text, batch }, program) {
   const programs = program === 'infer' ? ['prepare', 'infer'] : ['train']
   const start = performance.now()
-  const bundle = build.compile(text, { ...VARIANTS[variant], targets: [build.target], programs })
+  const bundle = build.compile(text, { ...VARIANTS[variant], targets: [build.target], programs, batch, allowOneValue: true })
   return { bundle, compileMs: performance.now() - start }
 }
 
