@@ -15,7 +15,7 @@ export const FAMILIES: ReadonlyMap<string, Family> = new Map(([
     'pool',
     'max_pool avg_pool lp_pool global_avg_pool global_max_pool upsample resize reduce_mean reduce_sum reduce_max reduce_min reduce_l1 reduce_l2 arg_max',
   ],
-  ['join', 'add sub mul div mean max min concat'],
+  ['join', 'add sub mul div mean max min where concat'],
   ['shape', 'flatten reshape transpose slice pad depth_to_space space_to_depth dropout'],
   ['result', 'softmax_loss sigmoid_loss squared_loss hinge_loss sum accuracy'],
 ] as const).flatMap(([family, ops]) => ops.split(' ').map((op): [string, Family] => [op, family])))

@@ -79,6 +79,16 @@ export const arithmetic: Group = {
       example: ['input x: f32[8, 16, 16]', 'output y = min(x -> conv(8, 1), 6)'],
       see: ['max', 'clip'],
     },
+    where: {
+      shape: both.replace('two', 'a mask, and two').replace('; one operand at least is no number', ''),
+      formula: ['y = a where mask is not 0, else b'],
+      gradient: ['da = dy where mask is not 0, db = dy where it is 0, else 0, summed over what was repeated; none for the mask'],
+      example: ['input x: f32[8, 16, 16]', 'output y = where(x -> relu, x -> max(1e-6) -> log, -10)'],
+      notes: [
+        'NaN or infinity of the side that is not taken does no harm. In training, guard what that side is made of too, as `max(x, 1e-6) -> log`: 0 times an infinite slope is NaN.',
+      ],
+      see: ['max', 'mul'],
+    },
     parameter: {
       shape: '-> y [dims], without a batch',
       parameters: ['weight [dims]'],

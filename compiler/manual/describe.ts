@@ -94,7 +94,8 @@ export function argumentsOf({ signature, page }: Entry): readonly ArgumentText[]
 
 /** `conv(out, kernel, stride: 1, ...)`, with all that it takes. Arguments without a default that may be left out stand in no call. */
 export function callText({ name, parameters, values }: Signature): string {
-  const tensors = (values?.min ?? 0) < 2 ? [] : ['a', 'b', ...(values!.max === Infinity ? ['...'] : [])]
+  const tensors = (values?.min ?? 0) < 2 ? []
+    : values!.min > 2 ? ['mask', 'a', 'b'] : ['a', 'b', ...(values!.max === Infinity ? ['...'] : [])]
   const given = parameters.flatMap((
     p,
   ) => (p.default !== undefined ? [`${p.name}: ${valueText(p.default, p.type)}`] : p.optional ? [] : [p.named ? `${p.name}: ...` : p.name]))
@@ -104,7 +105,8 @@ export function callText({ name, parameters, values }: Signature): string {
 
 /** A call as somebody has it before their eyes: only what must be given. */
 export function shortCall({ name, parameters, values, role }: Signature): string {
-  const tensors = (values?.min ?? 0) < 2 ? [] : role === undefined ? ['a', 'b'] : [role === 'metric' ? 'scores' : 'x', 'target']
+  const tensors = (values?.min ?? 0) < 2 ? []
+    : role === undefined ? values!.min > 2 ? ['mask', 'a', 'b'] : ['a', 'b'] : [role === 'metric' ? 'scores' : 'x', 'target']
   const all = [
     ...tensors,
     ...parameters.flatMap((p) => (p.default === undefined && !p.optional ? [p.named ? `${p.name}: ...` : p.name] : [])),

@@ -42,6 +42,7 @@ import { softmaxOperators } from './softmax.ts'
 import { solverOperators } from './solver.ts'
 import { transposeOperators } from './transpose.ts'
 import { upsampleOperators } from './upsample.ts'
+import { whereOperators } from './where.ts'
 
 /** Every operator by name: those that files can write, and those that gradients and passes are made of. */
 export const operators: ReadonlyMap<string, Operator> = new Map([
@@ -61,6 +62,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ...arithmeticOperators,
   ...joinOperators,
   ...extremeOperators,
+  ...whereOperators,
   ...concatOperators,
   ...shapeOperators,
   ...transposeOperators,

@@ -44,6 +44,7 @@ const ELEMENTWISE = new Set([
   'max',
   'min',
   'mean',
+  'where',
 ])
 const AXIS = new Set(['concat', 'slice', 'softmax', 'log_softmax', 'arg_max'])
 

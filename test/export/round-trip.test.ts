@@ -59,6 +59,7 @@ const NETS: readonly string[] = [
 
   output a = mul(mish_1, reshape_1) -> avg_pool(2) -> upsample(2) -> pad(1) -> max_pool(2)
   output b = mish_1 -> reduce_l2([2, 3], keep: false) -> clip(0, 6)
+  output c = where(gate, 0.5, gate)
 }
 `,
   `net three {

@@ -162,6 +162,7 @@ export const layersElsewhere: Synonyms = {
     { name: 'square', of: 'Keras', write: 'pow(2)' },
   ],
   mul: [...same('Keras', 'multiply'), ...same('ONNX', 'Prod'), ...same('others', 'times', 'product', 'scale_by')],
+  where: [{ name: 'masked_fill', of: 'PyTorch', none: 'where(mask, value, x) takes the value where the mask is not 0' }],
   max: [...same('Keras', 'maximum'), { name: 'maxout', of: 'others', none: 'max(a, b) of two layers, or of two slices of one' }],
   concat: [
     ...same('Keras', 'concatenate'),

@@ -284,12 +284,12 @@ function printOperation(kernel: KernelFunction, { op, args }: Extract<Operand, {
 
 const LARGEST = '3.4028234663852886e38'
 
-/** A literal that reads back as the same float32; WGSL has none for infinity, so the largest finite one stands for it. */
+/** A literal that reads back as the same float32, and is not beyond the largest; WGSL has none for infinity, so that one stands for it. */
 function printFloat(value: number): string {
   if (Math.abs(value) === Infinity) return value > 0 ? `${LARGEST}f` : `-${LARGEST}f`
   const rounded = Math.fround(value)
   const short = String(value)
-  const text = Math.fround(Number(short)) === rounded ? short : String(rounded)
+  const text = Math.fround(Number(short)) === rounded && Math.abs(value) <= Number(LARGEST) ? short : String(rounded)
   return /[.e]/.test(text) ? text.replace('e+', 'e') + (text.includes('e') ? 'f' : '') : `${text}.0`
 }
 

@@ -11,6 +11,9 @@ function operands(layer: Layer, factors: readonly number[] = []): string[] {
   })
 }
 
+/** The type of truths. */
+const BOOL = 9
+
 /** Two by two, for operators of two operands. */
 function chain(layer: Layer, op: string, all: readonly string[]): void {
   const last = all.length - 1
@@ -25,6 +28,11 @@ const add: Row = (layer) => {
 
 const many = (op: string): Row => (layer) => layer.done(op, operands(layer))
 const mul: Row = (layer) => chain(layer, 'Mul', operands(layer))
+
+const where: Row = (layer) => {
+  const [mask, yes, no] = operands(layer)
+  layer.done('Where', [layer.add('mask', 'Cast', [mask!], { to: BOOL }), yes!, no!])
+}
 
 const concat: Row = (layer) => {
   const axis = along(layer)
@@ -75,6 +83,7 @@ export const arithmeticRows: ReadonlyMap<string, Row> = new Map([
   ['sub', many('Sub')],
   ['div', many('Div')],
   ['mul', mul],
+  ['where', where],
   ['concat', concat],
   ['flatten', flatten],
   ['reshape', reshape],

@@ -23,6 +23,8 @@ const mean: Row = (layer) => {
 }
 const extreme = (name: string): Row => (layer) => ({ value: code`${name}(${joined(', ', operands(layer))})` })
 
+const where: Row = (layer) => ({ value: code`torch.where(${0} != 0, ${joined(', ', operands(layer).slice(1))})` })
+
 const axisOf = ({ attributes, shapes }: Layer, otherwise = 1): number =>
   fromEnd(numberOf({ attributes }, 'axis', otherwise), shapes[0]!.length)
 
@@ -64,6 +66,7 @@ export const arithmeticRows: ReadonlyMap<string, Row> = new Map([
   ['mean', mean],
   ['max', extreme('largest')],
   ['min', extreme('smallest')],
+  ['where', where],
   ['concat', concat],
   ['flatten', flatten],
   ['reshape', (layer) => ({ value: reshaped(layer.shape) })],

@@ -13,12 +13,11 @@ import type { OnnxOperator } from './operator.ts'
 
 type Kernel = (a: number, b: number) => number
 
-/** Operands of the node, all or those of some numbers, as the language takes them; the shape that they have together. */
+/** Operands, all of the node or some, as the language takes them; the shape that they have together. */
 export function joined(
   node: OnnxNode,
-  which: readonly number[] = node.inputs.map((_, i) => i),
+  values: readonly (Tensor | Constant)[] = node.inputs.map((_, i) => node.value(i)),
 ): { readonly operands: readonly (Tensor | number)[]; readonly dims: readonly number[]; readonly type: Tensor['type'] } {
-  const values = which.map((i) => node.value(i))
   const tensors = values.filter((value): value is Tensor => value.kind === 'tensor')
   const widest = tensors.reduce((a, b) => (b.dims.length > a.dims.length ? b : a))
   const operands = values.map((value) => {

@@ -3,7 +3,7 @@ import { type Comparison, type Constant, lazyConstant, type Tensor } from '../va
 import { foldElements } from './activation.ts'
 import { fold, joined } from './arithmetic.ts'
 import { above, isSame } from './mask.ts'
-import { broadcastDims, numberIn, operandOf } from './operand.ts'
+import { numberIn } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 
 /*
@@ -14,6 +14,8 @@ import type { OnnxOperator } from './operator.ts'
 
 /** The smallest normal number of float32 times this is above 1. */
 const GROWTH = 1e38
+/** The largest number of float32. */
+const LARGEST = 3.4028234663852886e38
 const INNER = { main: false } as const
 
 /** 1 where a > b, else 0. */
@@ -77,7 +79,7 @@ function sign(node: OnnxNode): void {
 function named(node: OnnxNode, { more, less, equal }: Comparison, yes: Tensor | Constant, no: Tensor | Constant): Tensor | undefined {
   for (const [op, a, b] of [['max', yes, no], ['min', no, yes]] as const) {
     if (!isSame(a, more) || !isSame(b, less)) continue
-    const { operands, dims } = joined(node, [1, 2])
+    const { operands, dims } = joined(node, [yes, no])
     return node.emit(op, operands, {}, dims)
   }
   const bound = less.kind === 'constant' ? numberIn(less) : undefined
@@ -89,49 +91,29 @@ function named(node: OnnxNode, { more, less, equal }: Comparison, yes: Tensor | 
   return typeof slope === 'number' ? node.emit('leaky_relu', [more], { slope }, more.dims) : undefined
 }
 
-/** One of two values, element by element: by its name, else the sum of both, times 1 and 0. */
+/** One of two values, element by element: by its name, else `where`. */
 export function choose(node: OnnxNode): void {
   const [condition, yes, no] = [node.value(0), node.value(1), node.value(2)]
   const known = condition.kind === 'tensor' ? node.net.comparisons.get(condition.name) : undefined
   const by = known && (named(node, known, yes, no) ?? named(node, { more: known.less, less: known.more, equal: !known.equal }, no, yes))
   if (by) return node.give(by)
-  const x = [condition, yes, no].find((value): value is Tensor => value.kind === 'tensor')!
-  const part = (side: Tensor | Constant, isYes: boolean): Tensor | number => {
-    const number = side.kind === 'constant' ? numberIn(side) : undefined
-    if (number === 0) return 0
-    if (side.kind === 'constant' && condition.kind === 'constant') return operandOf(node, chosen(node, condition, side, isYes), x)
-    if (side.kind === 'constant' && !side.values().every(Number.isFinite))
-      return node.refuse('it chooses a number that is not finite', 'take a finite one, such as -1e9, in the model')
-    const truth = condition.kind === 'constant' ? operandOf(node, truthOf(condition, isYes), x)
-      : isYes ? condition : isLess(node, condition)
-    if (truth === 1 && side.kind === 'tensor') return side
-    if (truth === 0) return 0
-    const value = side.kind === 'constant' ? operandOf(node, side, x) : side
-    return node.emit('mul', [value, truth], {}, dimsOf(node, [value, truth]), INNER)
-  }
-  const parts = [part(yes, true), part(no, false)].filter((each) => each !== 0)
-  if (yes.kind === 'tensor' && no.kind === 'tensor')
-    node.noteOnce('differs', 'Where is the sum of both sides, times 1 and 0: a side that is not finite makes NaN of the other')
-  if (parts.length === 1 && typeof parts[0] !== 'number') return node.give(parts[0]!)
-  const operands = parts.length === 0 ? [x, 0] : parts.length === 1 ? [...parts, 0] : parts
-  const op = parts.length === 0 ? 'mul' : 'add'
-  node.give(node.emit(op, operands, {}, dimsOf(node, [...operands, x])))
+  const mask = condition.kind === 'constant' ? { ...condition, learned: false } : untruthed(node, condition)
+  const { operands, dims } = joined(node, [mask, finite(node, yes), finite(node, no)])
+  node.give(node.emit('where', operands, {}, dims))
 }
 
-const dimsOf = (node: OnnxNode, operands: readonly (Tensor | number)[]): readonly number[] =>
-  broadcastDims(node, operands.filter((each): each is Tensor => typeof each !== 'number').map(({ dims }) => dims))
+/** What is cast to a truth chooses by itself. */
+function untruthed(node: OnnxNode, mask: Tensor): Tensor {
+  const [x, ...rest] = node.net.layers.find(({ op, output }) => op === 'where' && output === mask.name)?.inputs ?? []
+  return typeof x === 'string' && rest[0] === 1 && rest[1] === 0 ? { ...mask, name: x } : mask
+}
 
-/** A constant condition as numbers, or what it is not. */
-const truthOf = (condition: Constant, isYes: boolean): Constant => ({
-  ...lazyConstant(condition, condition.shape, () => Float32Array.from(condition.values(), (v) => Number((v !== 0) === isYes))),
-  learned: false,
-})
-
-/** A constant side where a constant condition takes it, else 0. */
-function chosen(node: OnnxNode, condition: Constant, side: Constant, isYes: boolean): Constant {
-  const inner = Object.create(node, { inputs: { value: [truthOf(condition, isYes), side] }, results: { value: [] } }) as OnnxNode
-  fold('Where', (truth, v) => (truth === 0 ? 0 : v))(inner)
-  return { ...(inner.results[0] as Constant), learned: false }
+/** A side as the language writes it, which has no number for infinity. */
+function finite(node: OnnxNode, side: Tensor | Constant): Tensor | Constant {
+  if (side.kind === 'tensor' || side.dimensions || side.values().every(Number.isFinite)) return side
+  if (side.values().some(Number.isNaN)) return node.refuse('it chooses NaN', 'take a number in the model')
+  node.noteOnce('differs', 'an infinity that Where chooses is the largest number: softmax of nothing else gives equal shares, not NaN')
+  return lazyConstant(side, side.shape, () => Float32Array.from(side.values(), (v) => Math.max(-LARGEST, Math.min(LARGEST, v))))
 }
 
 export const comparisonOperators: readonly OnnxOperator[] = [

@@ -54,7 +54,7 @@ function castTo(node: OnnxNode, type: ElementType): void {
     if (type.bits < 32 && x.type === 'float') node.note('differs', `its numbers are not rounded to ${type.name}`)
     return node.give({ ...x, type: 'float' })
   }
-  if (type.kind === 'bool' && x.type === 'bool') return node.give(x)
+  if (type.kind === 'bool') return node.give(x.type === 'bool' ? x : node.emit('where', [x, 1, 0], {}, x.dims, { type: 'bool' }))
   if (type.kind === 'int' && x.type !== 'float') return node.give({ ...x, type: 'int' })
   return node.refuse(`it makes ${type.name} of what the net computes, which rounds`, 'cut it off with --outputs')
 }

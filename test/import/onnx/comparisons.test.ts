@@ -104,9 +104,55 @@ describe('comparisons are 1 or 0', () => {
   })
 })
 
-test('a side that is not finite is refused, and no rounding is taken for a layer', () => {
-  const given = one([node('Greater', ['x', 'half'], ['m']), node('Where', ['m', 'x', 'inf'], ['y'])], (v) => v)
-  expect(() => ops({ ...given, more: { initializers: { ...constants, inf: scalar(-Infinity) } } })).toThrow('a number that is not finite')
+describe('Where takes one side and does not look at the other', () => {
+  const initializers = {
+    ...constants,
+    inf: scalar(-Infinity),
+    nan: scalar(NaN),
+    causal: { shape: [4, 4], data: [...'0111001100010000'].map(Number) },
+  }
+  const positive = node('Greater', ['x', 'zero'], ['m'])
+  const log = node('Log', ['x'], ['l'])
+  test.each<[string, readonly string[], Case]>([
+    ['log of what is negative', ['where'], one([positive, log, node('Where', ['m', 'l', 'x'], ['y'])], (v) => (v > 0 ? Math.log(v) : v))],
+    ['0 for it', ['where'], one([positive, log, node('Where', ['m', 'l', 'zero'], ['y'])], (v) => (v > 0 ? Math.log(v) : 0))],
+    [
+      'by a constant',
+      ['where'],
+      one(
+        [node('Neg', ['x'], ['u']), node('Sqrt', ['u'], ['s']), node('Where', ['which', 'x', 's'], ['y'])],
+        (v, c) => (c === 1 ? Math.sqrt(-v) : v),
+      ),
+    ],
+    [
+      'masked_fill(-inf) and softmax',
+      ['where', 'softmax'],
+      {
+        nodes: [node('Where', ['causal', 'inf', 'x'], ['s']), node('Softmax', ['s'], ['y'], { axis: -1 })],
+        more: { initializers },
+        want: (x) =>
+          x.map((v, i) => {
+            const row = x.slice(i - i % 4, i - i % 4 + 4).filter((_, k) => k <= Math.floor(i / 4) % 4)
+            return i % 4 <= Math.floor(i / 4) % 4 ? Math.exp(v) / row.reduce((sum, w) => sum + Math.exp(w), 0) : 0
+          }),
+      },
+    ],
+    [
+      'a float cast to a truth',
+      ['where'],
+      one([node('Cast', ['x'], ['m'], { to: 9 }), node('Where', ['m', 'x', 'seven'], ['y'])], (v) => (v === 0 ? 7 : v)),
+    ],
+  ])('%s', async (_, names, given) => {
+    expect(ops(given).filter((op) => names.includes(op))).toEqual(names)
+    await holds(given)
+  })
+  test('NaN as a side is refused', () => {
+    const given = one([positive, node('Where', ['m', 'x', 'nan'], ['y'])], (v) => v)
+    expect(() => ops({ ...given, more: { initializers } })).toThrow('it chooses NaN')
+  })
+})
+
+test('no rounding is taken for a layer', () => {
   expect(() => ops(one([node('Floor', ['x'], ['y'])], (v) => v))).toThrow('Floor node')
 })
 
