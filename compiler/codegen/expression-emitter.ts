@@ -1,12 +1,13 @@
 import { invariant } from '../invariant.ts'
 import { elementsPerSample, isBatched, type Tensor } from '../ir/tensor.ts'
 import { type Expression, type Guard, type Load, type Reduction, walk } from '../ir/expression.ts'
-import { type Axis, axesOf, combine, type Index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
+import { type Axis, axesOf, combine, index, type Index, linearIndex, rangeOf, shift, substitute } from '../ir/affine.ts'
 import type { Point } from './point.ts'
 import type { PointPart } from './point-part.ts'
 import type { RewrittenMemory } from './rewritten-memory.ts'
 import type { Operand } from './kernel-function.ts'
 import type { KernelBuilder } from './builder.ts'
+import { chosenLoad } from './chosen-load.ts'
 import { choiceOf, type Condition, whereNotZero } from './conditions.ts'
 import * as operands from './operands.ts'
 import { float, int, isZero, truth } from './operands.ts'
@@ -115,7 +116,7 @@ export abstract class ExpressionEmitter {
       case 'unary':
         return e.op === 'rounded' && this.memory.asWritten ? this.value(e.a, point) : this.builder.op(e.op, [this.value(e.a, point)])
       case 'binary': {
-        const fused = this.multiplyAdd(e, point)
+        const fused = this.multiplyAdd(e, point) ?? this.chosen(e, point)
         if (fused) return fused
         const [a, b] = [this.value(e.a, point), this.value(e.b, point)]
         // Padding times anything is 0; a 0 that is written down times NaN is NaN.
@@ -180,6 +181,22 @@ export abstract class ExpressionEmitter {
     return builder.op('fma', [a, b, c])
   }
 
+  /** A sum of which one term counts as a load of that one. Undefined where the lanes of a point choose by themselves. */
+  private chosen(e: Binary, point: Point): Operand | undefined {
+    const { builder } = this
+    const found = this.memory.asWritten && e.op === 'add' ? chosenLoad(e) : undefined
+    if (!found || found.parts.some(({ guard }) => this.lanesOfIndex(guard.at, point)?.step !== 0)) return undefined
+    const [last, ...others] = [...found.parts].reverse()
+    const offset = others.reduce<Operand>((rest, part) => {
+      const condition = this.guard(part.guard, point)
+      return condition.kind === 'truth' ? (condition.value ? int(part.offset) : rest)
+        : builder.op('select', [condition, int(part.offset), rest], 'i32')
+    }, int(last!.offset))
+    const at = offset.kind === 'number' ? index(offset.value) : index(builder.variableOf(found.place, offset))
+    // Zeros were added: -0 became 0.
+    return builder.op('add', [this.load(found.load, point.with(found.place, at), found.at), float(0)])
+  }
+
   private each(point: Point, compute: (p: Point) => Operand): Operand[] {
     return point.lanes ? [0, 1, 2, 3].map((i) => compute(point.lane(i))) : [compute(point)]
   }
@@ -201,10 +218,9 @@ export abstract class ExpressionEmitter {
     return even ? { first, step } : undefined
   }
 
-  private load(e: Load, point: Point): Operand {
+  private load(e: Load, point: Point, form = this.linearForm(e)): Operand {
     const binding = this.slots.get(e.tensor)
     invariant(binding !== undefined, () => `${this.kernel}: ${e.tensor.name} is not bound`)
-    const form = this.linearForm(e)
     const source = `l${binding}${this.memory.rewritten?.stateOf(e) ?? ''}`
     const lanes = this.lanesOfIndex(form, point)
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {

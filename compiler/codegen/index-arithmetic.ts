@@ -11,6 +11,8 @@ import { ValueNumbering } from './value-numbering.ts'
 export class IndexArithmetic extends ValueNumbering {
   /** Loop variables by the axes that they count. */
   private readonly variables = new Map<Axis, Extract<Operand, { kind: 'name' }>>()
+  /** Variables that are computed, by the values that they have. */
+  private readonly computed = new Map<string, Axis>()
   /** Sums of loop variables, by what they sum up. */
   private readonly sums = new Map<string, Operand>()
 
@@ -32,6 +34,14 @@ export class IndexArithmetic extends ValueNumbering {
     const variable = this.bound(axis(name, extent), this.names.unique(identifier(name)), depth)
     this.scopes[depth]!.statements.push(statements.definition('let', this.name(variable), 'i32', 1, value))
     return variable
+  }
+
+  /** The variable that stands for an operand's value, of as many values as an axis has. */
+  variableOf({ name, extent }: Axis, value: Operand): Axis {
+    const key = this.key(value)
+    const known = this.computed.get(key) ?? this.computedVariable(name, extent as number, value)
+    this.computed.set(key, known)
+    return known
   }
 
   /** Makes a variable that the kernel's head gives. */

@@ -1,9 +1,10 @@
 import { freeAxes, hasReduction } from '../../ir/analysis.ts'
-import { axesOf, type IndexLike, linearIndex, rangeOf } from '../../ir/affine.ts'
+import { axesOf, type Axis, type IndexLike, linearIndex, rangeOf } from '../../ir/affine.ts'
 import { type Equation, type SideReduction, type Store, store } from '../../ir/equation.ts'
-import { walk } from '../../ir/expression.ts'
+import { type Expression, walk } from '../../ir/expression.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import { runsThroughMaps, termsOfStored } from '../../ir/side-sums.ts'
+import { chosenLoad } from '../chosen-load.ts'
 import type { Operand } from '../kernel-function.ts'
 import * as operands from '../operands.ts'
 import { float, isZero } from '../operands.ts'
@@ -62,9 +63,17 @@ function gathered({ equation: e, loops, vectorReduction }: Stage, side: SideRedu
     return store(tensor, [...at.slice(0, -2), channel, at.at(-1)!], term)
   })
   const accumulators = outer.reduce((product, l) => product * l.tile, copies * stores.length)
-  const kept = isSum ? 0
-    : walk(stored.value).filter((node) => node.kind === 'guard' || (node.kind === 'load' && !freeAxes(node).has(lanes.axis))).length
+  const kept = isSum ? 0 : keptFor(stored.value, lanes.axis)
   return accumulators <= MOST_ACCUMULATORS && kept + accumulators <= MOST_KEPT ? { stores, within: inner.length, copies } : undefined
+}
+
+/** What a loop keeps for a value while it goes along an axis: conditions, what all points share, and the place of a load that is chosen. */
+function keptFor(value: Expression, along: Axis): number {
+  const nodes = walk(value)
+  const chosen = nodes.filter((node) => node.kind === 'binary' && chosenLoad(node))
+  const parts = new Set(chosen.flatMap((sum) => walk(sum)))
+  const others = nodes.filter((node) => !parts.has(node) && (node.kind === 'guard' || (node.kind === 'load' && !freeAxes(node).has(along))))
+  return chosen.length + others.length
 }
 
 /** Whether loops go through all points once, four at a time. */
