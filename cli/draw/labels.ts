@@ -9,7 +9,7 @@ export const FAMILIES: ReadonlyMap<string, Family> = new Map(([
   ['normalize', 'batch_norm group_norm instance_norm layer_norm scale bias lrn normalize'],
   [
     'activate',
-    'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu mish selu celu softsign erf thresholded_relu hard_sigmoid hard_swish clip softmax log_softmax neg abs exp log sqrt reciprocal pow',
+    'relu leaky_relu prelu elu sigmoid tanh softplus silu gelu mish selu celu softsign erf thresholded_relu hard_sigmoid hard_swish clip softmax log_softmax neg abs exp log sqrt reciprocal floor ceil round pow',
   ],
   [
     'pool',

@@ -27,6 +27,7 @@ export const abs = (a: Operand): Expression => unary('abs', a)
 export const sign = (a: Operand): Expression => unary('sign', a)
 export const tanh = (a: Operand): Expression => unary('tanh', a)
 export const erf = (a: Operand): Expression => unary('erf', a)
+export const floor = (a: Operand): Expression => unary('floor', a)
 export const rounded = (a: Operand): Expression => unary('rounded', a)
 
 /** Folds what is the same for every number that can occur: 0 + a, a - 0, 1 * a, a / 1, and constants. `0 * a` too: see below. */

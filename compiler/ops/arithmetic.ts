@@ -1,4 +1,4 @@
-import { abs, constant, div, exp, type Expression, log, mul, neg, pow, select, sqrt } from '../ir/expression.ts'
+import { abs, add, constant, div, exp, type Expression, floor, log, mul, neg, pow, select, sqrt, sub } from '../ir/expression.ts'
 import { orNaN } from './activation.ts'
 import { type ElementwiseFunction, elementwiseOperators } from './elementwise-function.ts'
 import { numberOf } from './elementwise.ts'
@@ -32,6 +32,14 @@ export function powerOf(x: Expression, p: number): Expression {
   return p > 0 ? positivePower(x, p) : div(1, positivePower(x, -p))
 }
 
+/** The nearest whole number, of two the even one. x - floor(x) has no rounding, so that one half is told from what is near it. */
+function nearest(x: Expression): Expression {
+  const below = floor(x)
+  const rest = sub(x, below)
+  const even = mul(2, floor(mul(0.5, add(below, 1))))
+  return select('lt', 0.5, rest, add(below, 1), select('eq', rest, 0.5, even, below))
+}
+
 /** Functions of each value that are no activations. As IEEE has them where the device does: 1 / 0 and log(0) may be any number in WGSL. */
 const FUNCTIONS: readonly ElementwiseFunction[] = [
   { name: 'neg', doc: '-x', value: neg, from: () => 'y', gradient: (dy) => neg(dy) },
@@ -61,6 +69,9 @@ const FUNCTIONS: readonly ElementwiseFunction[] = [
     from: () => 'y',
     gradient: (dy, y) => neg(mul(dy, mul(y, y))),
   },
+  { name: 'floor', doc: 'the largest whole number that is not above x', value: floor },
+  { name: 'ceil', doc: 'the smallest whole number that is not below x', value: (x) => neg(floor(neg(x))) },
+  { name: 'round', doc: 'the whole number nearest to x, of two the even one', value: nearest },
   {
     name: 'pow',
     doc: 'x to the power of a number; negative x have powers to whole numbers alone',

@@ -19,26 +19,30 @@ export interface ElementwiseFunction {
   readonly problems?: (q: ShapeQuestion) => readonly Diagnostic[]
   readonly value: (x: Expression, a: Attributes) => Expression
   /** The value that the gradient is computed from: the output where that tells enough, so that the input need not be kept. */
-  readonly from: (a: Attributes) => 'x' | 'y'
-  /** dx, of the output's gradient and the value that `from` names. */
-  readonly gradient: (dy: Expression, v: Expression, a: Attributes) => Expression
+  readonly from?: (a: Attributes) => 'x' | 'y'
+  /** dx, of the output's gradient and the value that `from` names. Absent of steps: a small change of x changes nothing. */
+  readonly gradient?: (dy: Expression, v: Expression, a: Attributes) => Expression
 }
 
-/** A function, and its gradient `NAME_dx`. */
+/** A function, and its gradient `NAME_dx` where it has one. */
 export function elementwiseOperators(fn: ElementwiseFunction): readonly Operator[] {
-  const { name } = fn
+  const { name, gradient } = fn
+  const itself: Operator = {
+    name,
+    signature: { name, parameters: fn.parameters ?? [], doc: fn.doc },
+    shape: (q) => {
+      const problems = [...labelProblems(q), ...(fn.problems?.(q) ?? [])]
+      return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
+    },
+    traits: { ...(fn.rectifier && { rectifier: true }), ...(fn.bounds && { bounds: fn.bounds }) },
+    equations: (node) => [pointwise(node, (at) => fn.value(load(node.inputs[0]!, ...at), node.attributes))],
+  }
+  if (!gradient) return [itself]
   return [
     {
-      name,
-      signature: { name, parameters: fn.parameters ?? [], doc: fn.doc },
-      shape: (q) => {
-        const problems = [...labelProblems(q), ...(fn.problems?.(q) ?? [])]
-        return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
-      },
-      traits: { ...(fn.rectifier && { rectifier: true }), ...(fn.bounds && { bounds: fn.bounds }) },
-      equations: (node) => [pointwise(node, (at) => fn.value(load(node.inputs[0]!, ...at), node.attributes))],
+      ...itself,
       gradient: (node, dy, build) => {
-        const kept = fn.from(node.attributes) === 'y' ? node.outputs[0]! : node.inputs[0]!
+        const kept = fn.from?.(node.attributes) === 'y' ? node.outputs[0]! : node.inputs[0]!
         return firstInputGradient(node, build, { op: `${name}_dx`, inputs: [dy, kept], attributes: node.attributes })
       },
     },
@@ -46,7 +50,7 @@ export function elementwiseOperators(fn: ElementwiseFunction): readonly Operator
       name: `${name}_dx`,
       equations: (node) => {
         const [dy, kept] = node.inputs as readonly [Value, Value]
-        return [pointwise(node, (at) => fn.gradient(load(dy, ...at), load(kept, ...at), node.attributes))]
+        return [pointwise(node, (at) => gradient(load(dy, ...at), load(kept, ...at), node.attributes))]
       },
     },
   ]

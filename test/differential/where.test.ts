@@ -35,6 +35,8 @@ const NETS: readonly string[] = [
   'y = where(mask -> slice(1, 0, 1), x -> slice(2, 0, 1) -> conv(4, 1), x -> slice(3, 0, 1) -> conv(4, 1)) -> fc(5)',
   'y = where(x -> relu, x -> relu -> max(1e-3) -> log, x -> scale) -> global_avg_pool',
   'y = where(parameter([4, 1, 1], init: gaussian(1), lr_mult: 0) -> relu, x -> fc(4) -> reshape([4, 1, 1]), x)',
+  // Steps: the mask times 3 has halves.
+  'y = add(mask -> round, mask -> mul(3) -> round, x -> floor, x -> ceil, x -> scale)',
   'a = x -> conv(4, 3, pad: 1)\n  y = add(where(mask, a, 0), where(mask, 1, a -> tanh)) -> reduce_sum([2, 3])',
 ]
 

@@ -31,6 +31,18 @@ test.each(functions)('$op $attributes', ({ op, attributes, data, f }) => {
   expectGradients(call)
 })
 
+test.each([
+  ['floor', [-2, -2, -1, -1, -0, 0, 0, 0, 0, 1, 2, 2, Infinity, NaN]],
+  ['ceil', [-2, -1, -0, -0, -0, 0, 1, 1, 1, 2, 2, 3, Infinity, NaN]],
+  // Of two the even one.
+  ['round', [-2, -2, -0, -0, -0, 0, 0, 0, 1, 2, 2, 2, Infinity, NaN]],
+])('%s', (op, want) => {
+  const data = [-2, -1.5, -0.5, -0.3, -0, 0, 0.49999997, 0.5, 0.50000006, 1.5, 2, 2.5, Infinity, NaN]
+  const got = forward({ op, inputs: [{ shape: [1, data.length], data }] })
+  // Zeros of both signs are equal.
+  expect(Array.from(got, (v) => v + 0)).toEqual(want.map((v) => v + 0))
+})
+
 describe('where there is no number, and at kinks', () => {
   const value = (op: string, x: number, attributes = {}): number => forward({ op, inputs: [{ shape: [1, 1], data: [x] }], attributes })[0]!
   const slope = (op: string, x: number, attributes = {}): number =>

@@ -28,6 +28,7 @@ export const REASONS: ReadonlyMap<string, readonly [what: string, mend: string]>
     'Caffe has softmax alone, whose logarithm is -Infinity where it rounds to 0',
     'make the softmax, or the scores, the output',
   ]],
+  ...['floor', 'ceil', 'round'].map((op): [string, readonly [string, string]] => [op, ['Caffe rounds nothing', ONNX]]),
   ['where', ['Caffe has no choice between two values', ONNX]],
   ['transpose', ['axes of Caffe keep their order (Permute is of other versions of it)', ONNX]],
   ['resize', ['Caffe has no layer that resizes', `take upsample or deconv, or ${ONNX}`]],

@@ -54,9 +54,24 @@ const pow: Row = (layer) => {
 }
 
 export const activationRows: ReadonlyMap<string, Row> = new Map([
-  ...['Relu', 'Sigmoid', 'Tanh', 'Softplus', 'Softsign', 'Erf', 'Selu', 'Neg', 'Abs', 'Exp', 'Log', 'Sqrt', 'Reciprocal'].map((op) =>
-    [op.toLowerCase(), plain(op)] as const
-  ),
+  ...[
+    'Relu',
+    'Sigmoid',
+    'Tanh',
+    'Softplus',
+    'Softsign',
+    'Erf',
+    'Selu',
+    'Neg',
+    'Abs',
+    'Exp',
+    'Log',
+    'Sqrt',
+    'Reciprocal',
+    'Floor',
+    'Ceil',
+    'Round',
+  ].map((op) => [op.toLowerCase(), plain(op)] as const),
   ['leaky_relu', withNumber('LeakyRelu', 'alpha', 'slope', 0.01)],
   ['elu', withNumber('Elu', 'alpha', 'alpha', 1)],
   ['celu', withNumber('Celu', 'alpha', 'alpha', 1)],

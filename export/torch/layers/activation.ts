@@ -55,6 +55,6 @@ export const activationRows: ReadonlyMap<string, Row> = new Map([
   ['exp', method('exp')],
   ['log', method('log')],
   ['sqrt', method('sqrt')],
-  ['reciprocal', method('reciprocal')],
+  ...['reciprocal', 'floor', 'ceil', 'round'].map((name): [string, Row] => [name, method(name)]),
   ['pow', (layer) => ({ value: code`${0} ** ${literal(numberOf(layer, 'exponent', 1), 'exponent')}` })],
 ])

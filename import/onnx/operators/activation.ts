@@ -180,8 +180,12 @@ export const activationOperators: readonly OnnxOperator[] = [
   row('Reciprocal', 'reciprocal', (x) => 1 / x),
   row('Erf', 'erf', erf),
   { op: 'Pow', map: pow, fold: fold('Pow', (a, b) => a ** b) },
-  { op: 'Floor', fold: (node) => foldElements(node, Math.floor, true) },
-  { op: 'Ceil', fold: (node) => foldElements(node, Math.ceil, true) },
+  { op: 'Floor', map: (node) => node.pointwise('floor'), fold: (node) => foldElements(node, Math.floor, true) },
+  { op: 'Ceil', map: (node) => node.pointwise('ceil'), fold: (node) => foldElements(node, Math.ceil, true) },
   // Half to even.
-  { op: 'Round', fold: (node) => foldElements(node, (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)), true) },
+  {
+    op: 'Round',
+    map: (node) => node.pointwise('round'),
+    fold: (node) => foldElements(node, (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)), true),
+  },
 ]

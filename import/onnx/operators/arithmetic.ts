@@ -99,6 +99,24 @@ function arithmetic(op: 'add' | 'sub' | 'mul' | 'div'): (node: OnnxNode) => void
   }
 }
 
+/** a - b floor(a / b); with `fmod`, which has the sign of a, the quotient is rounded towards 0. */
+function modulo(node: OnnxNode): void {
+  const { operands: [a, b], dims, type } = joined(node)
+  const inner = { main: false } as const
+  const quotient = node.emit('div', [a!, b!], {}, dims, inner)
+  const below = node.emit('floor', [quotient], {}, dims, inner)
+  const whole = node.int('fmod', 0)
+    ? node.emit(
+      'where',
+      [node.emit('relu', [quotient], {}, dims, inner), below, node.emit('ceil', [quotient], {}, dims, inner)],
+      {},
+      dims,
+      inner,
+    )
+    : below
+  node.give(node.emit('sub', [a!, node.emit('mul', [whole, b!], {}, dims, inner)], {}, dims, { type }))
+}
+
 /** x + 0, x - 0, x * 1 and x / 1. */
 function neutral(node: OnnxNode, op: string): Tensor | undefined {
   const [a, b] = [node.value(0), node.value(1)]
@@ -173,5 +191,9 @@ export const arithmeticOperators: readonly OnnxOperator[] = [
   { op: 'Min', map: join('min'), fold: fold('Min', Math.min) },
   { op: 'Sum', map: join('add'), fold: fold('Add', (a, b) => a + b) },
   { op: 'Mean', map: join('mean'), fold: foldMean },
-  { op: 'Mod', fold: (node) => fold('Mod', node.int('fmod', 0) ? (a, b) => a % b : (a, b) => a - b * Math.floor(a / b))(node) },
+  {
+    op: 'Mod',
+    map: modulo,
+    fold: (node) => fold('Mod', node.int('fmod', 0) ? (a, b) => a % b : (a, b) => a - b * Math.floor(a / b))(node),
+  },
 ]

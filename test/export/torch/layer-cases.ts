@@ -197,6 +197,7 @@ const BODIES: readonly string[] = [
   'a = x -> relu\n  y = max(a, x -> neg -> relu)',
   'a = x -> relu\n  y = max(a, 0, x -> neg -> relu, a)',
   'a = x -> clip(-0.5, 0.5)\n  y = min(a, x, 0.5, a)',
+  'y = add(x, x -> mul(3) -> floor, x -> mul(2) -> ceil, x -> mul(4) -> round)',
   'y = where(x -> relu, x, x -> tanh)',
   'y = where(x, 2, x -> tanh)',
   'y = where(x -> relu, x, -0.5)',

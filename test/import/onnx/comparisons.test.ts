@@ -152,8 +152,16 @@ describe('Where takes one side and does not look at the other', () => {
   })
 })
 
-test('no rounding is taken for a layer', () => {
-  expect(() => ops(one([node('Floor', ['x'], ['y'])], (v) => v))).toThrow('Floor node')
+const mod = (a: number, b: number): number => a - b * Math.floor(a / b)
+test.each<[string, Case]>([
+  ['Floor', one([node('Floor', ['x'], ['y'])], Math.floor)],
+  ['Ceil', one([node('Ceil', ['x'], ['y'])], Math.ceil)],
+  ['Round', one([node('Round', ['x'], ['y'])], Math.round)],
+  ['Mod', one([node('Mod', ['x', 'slope'], ['y'])], (v) => mod(v, Math.fround(0.2)))],
+  ['Mod of what is computed', one([node('Neg', ['x'], ['u']), node('Mod', ['seven', 'u'], ['y'])], (v) => mod(7, -v))],
+  ['Mod by its sign', one([node('Mod', ['x', 'half'], ['y'], { fmod: 1 })], (v) => v % 0.5)],
+])('%s', async (_, given) => {
+  await holds({ ...given, data: Array.from({ length: 96 }, (_, i) => (i - 47) / 7 + 0.01) })
 })
 
 test('a comparison passes on no gradient, also where both sides are equal', async () => {
