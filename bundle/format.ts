@@ -37,6 +37,8 @@ export interface Manifest {
   readonly precise?: boolean
   /** Patterns of the parameters that were compiled not to learn. Absent: all that the text lets learn. */
   readonly freeze?: readonly string[]
+  /** The programs that were asked for, where there is no plan that has them. Absent: the plans say it, or all that the net has are meant. */
+  readonly programs?: readonly string[]
   /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */
   readonly source: { readonly files: readonly { readonly name: string; readonly text: string }[]; readonly sha256: string }
   readonly inputs: readonly InputEntry[]

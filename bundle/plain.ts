@@ -15,11 +15,16 @@ export const say = (value: unknown): string => {
   if (typeof value === 'string') return plain(JSON.stringify(value.slice(0, 100)), 40)
   if (typeof (value as Promise<unknown> | null | undefined)?.then === 'function') return 'a promise that was not awaited'
   if (typeof value === 'bigint') return `${value}n`
-  return typeof value === 'object' && value !== null ? 'an object' : plain(String(value), 40)
+  if (typeof value !== 'object' || value === null) return plain(String(value), 40)
+  const kind = kindOf(value)
+  return kind === 'Object' ? 'an object' : plain(`${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`, 40)
 }
 
+/** What an object is by its language or platform: `Object`, `Float64Array`, `Map`, `Blob`. */
+const kindOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
+
 /** Whether a value is an object of names: no list, no Map, no promise of one that was not awaited, which have none and would count as empty. */
-export const isNamed = (value: unknown): value is Record<string, unknown> => Object.prototype.toString.call(value) === '[object Object]'
+export const isNamed = (value: unknown): value is Record<string, unknown> => kindOf(value) === 'Object'
 
 /** `1 sample`, `7 samples`, `no classes` */
 export function countOf(count: number, noun: string): string {

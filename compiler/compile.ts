@@ -102,6 +102,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     ...(options.memory === 'small' && { memory: options.memory }),
     ...(options.precise && { precise: options.precise }),
     ...(freeze.length > 0 && { freeze }),
+    ...(targets.length === 0 && options.programs && { programs }),
   }
   // What the text says is another net than one without its normalizations: nobody may compile that again from it.
   const carried = options.normalize === false ? [] : sources

@@ -14,7 +14,8 @@ export function interpreter(): Device<'f64'> {
     precision: 'f64',
     software: true,
     load: async (bundle, batch, wanted) => {
-      const compiled = new Set(Object.values(bundle.manifest.plans).flatMap((plan) => Object.keys(plan.programs)))
+      const { plans, programs: asked = [] } = bundle.manifest
+      const compiled = new Set([...asked, ...Object.values(plans).flatMap((plan) => Object.keys(plan.programs))])
       const programs = wanted ?? (compiled.size > 0 ? [...compiled] : undefined)
       const [main, ...others] = bundle.manifest.source.files
       if (!main) throw new DeviceError('this bundle carries no text, which the interpreter needs')

@@ -1,4 +1,4 @@
-import type { Numbers, Session, StepScalars } from '../bundle/device.ts'
+import { DeviceError, type Numbers, type Session, type StepScalars } from '../bundle/device.ts'
 import type { Plan } from '../bundle/format.ts'
 import { placesAt } from '../bundle/layout.ts'
 import type { Equation } from './ir/equation.ts'
@@ -21,7 +21,7 @@ export class InterpreterSession implements Session {
     const { offsets, sizes } = placesAt(plan, batch)
     this.offsets = offsets
     this.buffers = plan.buffers.map((b, i) => {
-      const data = new Float64Array(sizes[i]!)
+      const data = numbers(sizes[i]!, batch, sizes)
       let at = 0
       for (const { times, values } of b.data ?? []) for (let i = 0; i < times; i++, at += values.length) data.set(values, at)
       return data
@@ -63,5 +63,15 @@ export class InterpreterSession implements Session {
     const t = this.plan.tensors[index]!
     const count = t.shape.reduce<number>((product, dim) => product * (dim === 'n' ? this.batch : dim), 1)
     return this.buffers[t.buffer]!.subarray(this.offsets[index]!, this.offsets[index]! + count)
+  }
+}
+
+/** Throws DeviceError where there is no memory for so many. */
+function numbers(count: number, batch: number, sizes: readonly number[]): Float64Array {
+  try {
+    return new Float64Array(count)
+  } catch {
+    const gib = (8 * sizes.reduce((a, b) => a + b, 0)) / 2 ** 30
+    throw new DeviceError(`at batch ${batch} the interpreter takes ${gib.toPrecision(3)} GiB, more than there is: use a smaller batch`)
   }
 }

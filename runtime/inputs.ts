@@ -4,7 +4,7 @@ import type { InputEntry } from '../bundle/format.ts'
 import { strayLabel } from './data/labels.ts'
 import { flatten } from './lists.ts'
 import { didYouMean } from '../bundle/nearest.ts'
-import { plain, say, countOf } from '../bundle/plain.ts'
+import { countOf, isNamed, plain, say } from '../bundle/plain.ts'
 import { elementCount, showShape } from '../bundle/sizes.ts'
 
 /** Values of a float32 input: typed arrays, plain numbers, or nested lists in the input's shape. */
@@ -32,8 +32,8 @@ export function checkInputs(
   batch: number,
 ): Map<InputEntry, ReadyInput> {
   const names = inputs.map((i) => i.name)
-  if (typeof given !== 'object' || given === null || Array.isArray(given) || ArrayBuffer.isView(given)) {
-    throw new InputError(`inputs are wanted as an object, { ${names.join(', ')} }; here is ${kindOf(given)}`)
+  if (!isNamed(given)) {
+    throw new InputError(`inputs are wanted as an object, { ${names.join(', ')} }; here is ${say(given)}`)
   }
   const wrong: string[] = []
   const ready = new Map<InputEntry, ReadyInput>()
@@ -75,7 +75,7 @@ function convert(input: InputEntry, values: InputValues, batch: number): ReadyIn
     data = borrowed ? values as Numbers : Int32Array.from(values as Int32Array)
   } else {
     const kind = input.type === 'i32' ? 'Int32Array' : 'Float32Array'
-    return `holds ${input.type === 'i32' ? 'integers: give an' : 'float32: give a'} ${kind}, not ${kindOf(values)}${
+    return `holds ${input.type === 'i32' ? 'integers: give an' : 'float32: give a'} ${kind}, not ${say(values)}${
       typeof values === 'string' ? byNumber(input) : ''
     }${typeof (values as ArrayLike<unknown> | undefined)?.[0] === 'bigint' ? `: ${kind}.from(values, Number)` : ''}${
       input.type === 'f32' && showsPixels(values)
@@ -95,8 +95,6 @@ const byNumber = ({ name, classes }: InputEntry): string =>
 const showsPixels = (value: unknown): boolean =>
   value instanceof Uint8Array || value instanceof Uint8ClampedArray
   || (typeof value === 'object' && value !== null && ('width' in value || 'displayWidth' in value))
-
-const kindOf = (value: unknown): string => (ArrayBuffer.isView(value) ? value.constructor.name : say(value))
 
 function lengthProblem(input: InputEntry, array: Numbers, batch: number): string | undefined {
   const wanted = elementCount(input.shape, batch)
@@ -118,5 +116,5 @@ function labelProblem(input: InputEntry, array: Numbers): string | undefined {
   if (at < 0) return undefined
   if (!Number.isInteger(array[at])) return `holds integers, not ${array[at]} (at ${at})`
   return classes === undefined ? `holds integers of 32 bits, not ${array[at]} (at ${at})`
-    : `: ${strayLabel(array[at]!, classes, array as Iterable<number>, ` at ${at}`)}`
+    : `: ${strayLabel(array[at]!, classes, array as Iterable<number>, ` at ${at} of the batch`)}`
 }

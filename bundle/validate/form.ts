@@ -114,6 +114,7 @@ const net = {
   'memory?': oneOf('fast', 'small'),
   'precise?': flag,
   'freeze?': list(line),
+  'programs?': list(line),
   source: record({ files: list(record({ name: line, text })), sha256: line }),
   inputs: list(
     record({ name, type, shape, 'classes?': positive, 'classNames?': list(line), 'columns?': list(line), 'ignore?': list(integer) }),

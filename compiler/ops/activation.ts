@@ -154,10 +154,11 @@ const ACTIVATIONS: readonly ElementwiseFunction[] = [
     gradient: (dy, x, a) => {
       // (x Phi)' = Phi + x phi, phi(x) = exp(-x^2 / 2) / sqrt(2 pi)
       if (a['approximate'] !== 'tanh') return mul(dy, add(normal(x), mul(x, mul(1 / Math.sqrt(2 * Math.PI), exp(mul(-0.5, mul(x, x)))))))
-      // With t = tanh(u): (x (1 + t) / 2)' = (1 + t) / 2 + x (1 - t^2) u' / 2, u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2)
+      // With t = tanh(u): (x (1 + t) / 2)' = (1 + t) / 2 + x (1 - t^2) u' / 2, u' = sqrt(2/pi) (1 + 3 * 0.044715 x^2). Where t is 1 or -1, so is
+      // q = x (1 - t^2) zero: it is multiplied by x twice, since x^2 may be infinite.
       const t = geluTanh(x)
-      const slope = mul(ROOT, add(1, mul(3 * CUBE, mul(x, x))))
-      return mul(dy, add(mul(0.5, add(1, t)), mul(mul(0.5, x), mul(sub(1, mul(t, t)), slope))))
+      const q = mul(x, sub(1, mul(t, t)))
+      return mul(dy, add(mul(0.5, add(1, t)), mul(0.5 * ROOT, add(q, mul(mul(mul(3 * CUBE, q), x), x)))))
     },
   },
   {

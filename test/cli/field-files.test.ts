@@ -87,7 +87,7 @@ describe('arrays in files', () => {
       'labels that count from 1',
       () => `x=${at('x.npy')},label=${at('from-1.npy')}`,
       [x, label],
-      /label 2 at 1 is not in 0\.\.1: these count from 1/,
+      /label 2 at 1 is not in 0\.\.1: labels count from 0, and none here is 0/,
     ],
     ['another kind of file', () => `x=${at('x.txt')}`, [x], /there is no file|read from \.npy/],
     ['a name twice', () => `x=${at('x.npy')},x=${at('x.npy')}`, [x], /x is in .* and in /],

@@ -64,6 +64,14 @@ test.each(['sigmoid', 'softplus', 'silu', 'tanh', 'elu', 'mish', 'selu', 'celu',
   },
 )
 
+test.each(FORMULAS)('$op $attributes has the slope of its asymptote where squares are infinite', ({ op, attributes, f }) => {
+  const data = [-1e300, -2e154, 2e154, 1e300]
+  const given = [...backward({ op, inputs: [{ shape: [1, 4], data }], ...(attributes && { attributes }) }, [1, 1, 1, 1]).inputs[0]!]
+  // Straight lines from 30 on, to 1e-12; softsign is flat from far further out.
+  const slopes = data.map((x) => (op === 'softsign' ? 0 : (f(Math.sign(x) * 64) - f(Math.sign(x) * 32)) / (Math.sign(x) * 32)))
+  expectClose(given, slopes, 1e-9)
+})
+
 describe('at a kink', () => {
   const at = (op: string, x: number, attributes = {}): number =>
     backward({ op, inputs: [{ shape: [1, 1], data: [x] }], attributes }, [1]).inputs[0]![0]!

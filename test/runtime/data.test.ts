@@ -48,7 +48,7 @@ describe('IDX', () => {
   test('refuses parts that do not agree', () => {
     expect(() => idxDataset(idx([2, 1, 1], [0, 0]), idx([3], [0, 0, 0]))).toThrow(/2 images, labels \[3\]/)
     expect(() => idxDataset(idx([2, 1, 1], [0, 0]), idx([2], [2, 1]), 2)).toThrow(
-      /label 2 is not in 0\.\.1: these count from 1, and labels count from 0/,
+      /label 2 is not in 0\.\.1: labels count from 0, and none here is 0; if yours count from 1, subtract 1/,
     )
     // Among labels that hold a 0 it is one that is wrong.
     expect(() => idxDataset(idx([2, 1, 1], [0, 0]), idx([2], [2, 0]), 2)).toThrow(/label 2 is not in 0\.\.1$/)

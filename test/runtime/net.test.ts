@@ -11,8 +11,12 @@ describe('run and step', () => {
   test.each([
     ['names', ['a', 'b', 'c', 'a'], /holds "a" at 0, where a number is wanted; a label is the number of its class, 0\.\.2/],
     ['one-hot', [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]], /here are lists of \[4, 3\]; a label is the number of its class/],
-    ['from 1', [1, 2, 3, 1], /label 3 at 2 is not in 0\.\.2: these count from 1, and labels count from 0/],
-    ['one too large', [0, 2, 3, 1], /label 3 at 2 is not in 0\.\.2$/],
+    [
+      'from 1',
+      [1, 2, 3, 1],
+      /label 3 at 2 of the batch is not in 0\.\.2: labels count from 0, and none here is 0; if yours count from 1, subtract 1/,
+    ],
+    ['one too large', [0, 2, 3, 1], /label 3 at 2 of the batch is not in 0\.\.2$/],
   ])('labels that are %s are told what labels are', async (_, given, why) => {
     const { net } = await opened()
     await expect(net.step({ x, label: given as never })).rejects.toThrow(why)
@@ -78,21 +82,25 @@ describe('what is handed in is checked first', () => {
     ['a missing input', { x }, /input label \[n\] is missing/],
     ['a wrong length', { x: x.subarray(1), label }, /takes 12 numbers at batch 4, here are 11 numbers/],
     ['another batch', { x: x.subarray(0, 6), label }, /here are 2 samples: open the net with batch 2/],
-    ['a wrong type', { x: Int32Array.from(x), label }, /x holds float32: give a Float32Array, not Int32Array/],
+    ['a wrong type', { x: Int32Array.from(x), label }, /x holds float32: give a Float32Array, not an Int32Array/],
     ['fractional labels', { x, label: [0, 1.5, 2, 0] }, /label holds integers/],
     ['a text', { x: 'abc', label }, /not "abc"/],
-    ['a label out of range', { x, label: [0, 1, 3, 0] }, /label 3 at 2 is not in 0\.\.2/],
+    ['a label out of range', { x, label: [0, 1, 3, 0] }, /label 3 at 2 of the batch is not in 0\.\.2/],
     ['a label below', { x, label: [0, -2, 1, 0] }, /label -2 at 1/],
-    ['a label that is 1 in 32 bits', { x, label: [0, 4294967297, 2, 0] }, /label 4294967297 at 1 is not in 0\.\.2/],
+    ['a label that is 1 in 32 bits', { x, label: [0, 4294967297, 2, 0] }, /label 4294967297 at 1 of the batch is not in 0\.\.2/],
     ['a label that is no number', { x, label: [0, NaN, 1, 0] }, /label holds NaN at 1, where a number is wanted/],
     ['bigints', { x, label: [0n, 1n, 2n, 0n] }, /label holds 0n at 0, where a number is wanted: Number\(value\)/],
     ['bigints for numbers', { x: [0, 5n], label }, /x holds 5n at 1, where a number is wanted/],
     [
       'an array of bigints',
       { x, label: new BigInt64Array(4) },
-      /give an Int32Array, not BigInt64Array: Int32Array\.from\(values, Number\)/,
+      /give an Int32Array, not a BigInt64Array: Int32Array\.from\(values, Number\)/,
     ],
-    ['another one', { x: new BigUint64Array(12), label }, /give a Float32Array, not BigUint64Array: Float32Array\.from\(values, Number\)/],
+    [
+      'another one',
+      { x: new BigUint64Array(12), label },
+      /give a Float32Array, not a BigUint64Array: Float32Array\.from\(values, Number\)/,
+    ],
     ['a hole', { x: [1, , 3, ...new Array<number>(9).fill(1)], label }, /x holds nothing at 1, where a number is wanted/],
     ['a number that is none', { x: [...x].fill(NaN, 5, 6), label }, /x holds NaN at 5/],
     [
@@ -114,11 +122,14 @@ describe('what is handed in is checked first', () => {
     expect(device.log).toEqual(['load 4'])
   })
 
-  test.each([null, undefined, [x, label], x, 'x', 3])('inputs that are no object: %s', async (inputs) => {
-    const { net } = await opened()
-    for (const call of [net.run(inputs as never), net.step(inputs as never), net.trainStep([inputs] as never)])
-      await expect(call).rejects.toThrow(/inputs are wanted as an object, \{ x, label \}/)
-  })
+  test.each([null, undefined, [x, label], x, 'x', 3, new Map([['x', x]]), Promise.resolve({ x, label })])(
+    'inputs that are no object: %s',
+    async (inputs) => {
+      const { net } = await opened()
+      for (const call of [net.run(inputs as never), net.step(inputs as never), net.trainStep([inputs] as never)])
+        await expect(call).rejects.toThrow(/inputs are wanted as an object, \{ x, label \}/)
+    },
+  )
 
   test('lists in the shape of an input are taken', async () => {
     const { net } = await opened()
