@@ -16,6 +16,8 @@ type Called = Arguments & Pick<Call, 'callee'>
 export interface Found {
   readonly signature: Signature
   readonly synonym: Synonym
+  /** The call is of a sequence, which is a map of one row here. */
+  readonly rows?: boolean
 }
 
 /** A name without case and underscores, which tell few names apart. */
@@ -33,6 +35,20 @@ export function synonymsOf(word: string, signatures: Iterable<Signature>): reado
 
 /** The framework of names that are no framework's own. */
 export const ANYBODY = 'others'
+
+/** `MaxPool1d`, `Conv1DTranspose`, `max_pool3d`: a layer of maps has a 2 there. */
+const OTHER_RANK = /^(.*[a-z_])([13])(d.*)$/i
+
+/** The arguments of a window over maps of one row, by the one number that is given for a sequence. */
+const ROWS: Readonly<Record<string, (length: string) => string>> = {
+  kernel: (n) => `[1, ${n}]`,
+  stride: (n) => `[1, ${n}]`,
+  dilation: (n) => `[1, ${n}]`,
+  factor: (n) => `[1, ${n}]`,
+  pad: (n) => `[0, ${n}]`,
+  output_pad: (n) => `[0, ${n}]`,
+  size: (n) => `[0, 0, ${n}, ${n}]`,
+}
 
 /** Shorter names of others are too near to everything. */
 const LEAST_LETTERS = 6
@@ -54,7 +70,13 @@ export function callMend(
   const ours = synonyms.some(({ synonym }) => synonym.name === word) ? undefined : own.find((name) => plain(name) === plain(word))
   if (ours !== undefined) return didYouMean(ours)
   const found = choose(synonyms, call, isTensor)
+  const [, front, rank, end] = OTHER_RANK.exec(word) ?? []
+  // Of a bare `Conv1d` the table tells more.
+  const isTold = found && (found.synonym.none === undefined || call.positional.length + call.named.length === 0)
+  const ofMaps = rank && !isTold ? choose(synonymsOf(`${front}2${end}`, all), call, isTensor) : undefined
+  if (ofMaps && rank === '1') return toldOfRows(ofMaps, call, isTensor, all)
   if (found) return told(found, call, isTensor, all)
+  if (ofMaps) return `there are layers of maps, [channels, height, width], alone, and no ${word}`
   const others = all.flatMap(({ elsewhere = [] }) => elsewhere.map(({ name }) => name)).filter((name) => name.length >= LEAST_LETTERS)
   const meant = suggest(word, [...own, ...others.filter((name) => editDistance(plain(word), plain(name), MOST_SLIPS) <= MOST_SLIPS)])
   if (meant === undefined) return undefined
@@ -86,23 +108,29 @@ function tensorsOf({ positional }: Arguments, isTensor: (e: Expression) => boole
 }
 
 function told(
-  { signature, synonym }: Found,
+  found: Found,
   call: Arguments,
   isTensor: (e: Expression) => boolean,
   signatures: readonly Signature[],
 ): string {
-  const { name, of, none, write, note } = synonym
+  const { name, of, none, write, note } = found.synonym
   if (none !== undefined) return none
-  const { text, lost } = write === undefined ? translated({ signature, synonym }, call, isTensor, signatures) : { text: write, lost: [] }
+  const { text, lost } = write === undefined ? translated(found, call, isTensor, signatures) : { text: write, lost: [] }
   const more = [...(lost.length > 0 ? [`without counterpart: ${lost.join(', ')}`] : []), ...(note === undefined ? [] : [note])]
   return `${name}${of === ANYBODY ? '' : ` (${of})`} is \`${text}\` here${more.map((m) => `; ${m}`).join('')}`
+}
+
+/** The same of a layer of sequences, which has the name of one of maps with a 1 for the 2. */
+function toldOfRows({ signature, synonym }: Found, ...of: [Arguments, (e: Expression) => boolean, readonly Signature[]]): string {
+  const named = { ...synonym, name: synonym.name.replace('2', '1') }
+  return `${told({ signature, synonym: named, rows: true }, ...of)}; sequences are maps of one row here, [channels, 1, length]`
 }
 
 const written = ({ span }: { span: Expression['span'] }): string => textOf(span).replace(/\s+/g, ' ')
 
 /** A call as it is written here, and its arguments that have no counterpart. */
 function translated(
-  { signature: first, synonym }: Found,
+  { signature: first, synonym, rows }: Found,
   call: Arguments,
   isTensor: (e: Expression) => boolean,
   signatures: readonly Signature[],
@@ -130,6 +158,9 @@ function translated(
     else for (const [own, text] of Object.entries(to.named)) found.set(own, text)
   }
   for (const [name, value] of Object.entries(synonym.defaults ?? {})) if (!found.has(name) && has(name)) found.set(name, value)
+  if (rows) {
+    for (const [name, value] of found) if (Object.hasOwn(ROWS, name) && /^\d+$/.test(value)) found.set(name, ROWS[name]!(value))
+  }
   const tensors = call.positional.slice(0, count).map(written)
   const name = call.as ? ` as ${textOf(call.as.span).replace(/^as\s+/, '')}` : ''
   return { text: `${callText(signature, found, tensors)}${name}${behind.map((layer) => ` -> ${layer}`).join('')}`, lost }

@@ -83,6 +83,7 @@ function strange(token: Token, source: Source): Diagnostic {
     : image === '#' ? 'comments begin with //'
     : image === '~' || source.text.startsWith('|>', token.startOffset) ? ARROW
     : image === '|' || image === '→' || image === '&' ? "layers are joined with '->', conditions with 'and' and 'or'"
+    : image === '\\' ? "a statement goes on in the next line without a sign, where that begins with '->'"
     : image === '!' ? "write 'not'"
     : image === '?' ? 'a choice is written if CONDITION { ... } else { ... }'
     : image === '^' ? powerMend(/^\s*(-?[\d.]+|\w)/.exec(source.text.slice(token.startOffset + 1))?.[1] ?? '2')
@@ -321,7 +322,7 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   if (wanted === T.Assign)
     return `a result is written ${tokens[at - 2]?.image ?? 'output'} ${before?.image ?? 'prob'} = ${
       (after?.tokenType === T.OpenParen && operandAt(tokens, at, source.text)) || '...'
-    }`
+    }${tokens[at - 2]?.tokenType === T.Output && before ? `; of a value of that name, output ${before.image} = ${before.image}` : ''}`
   const inList = (wanted === T.CloseParen && rule === 'call') || wanted === T.CloseBracket
   if (inList && before?.tokenType === T.NumberLiteral && isName(token) && rules.includes('train setting'))
     return `durations are counted in steps or epochs: ${before.image} epochs`

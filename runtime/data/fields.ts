@@ -71,7 +71,8 @@ export function shapeProblem(given: readonly number[], wanted: readonly number[]
   if (given.length >= 2 && same([...given.keys()].slice(0, -2).concat(given.length - 1, given.length - 2)))
     return `height and width are exchanged: transpose it to ${showShape(wanted)}`
   const squeezed = (shape: readonly number[]): string => shape.filter((dim) => dim !== 1).join(' ')
-  if (squeezed(given) === squeezed(wanted)) return `write its shape as ${showShape(wanted)}`
+  if (squeezed(given) === squeezed(wanted))
+    return `write its shape as ${showShape(wanted)}, or input ${showShape(given)} -> reshape(${showShape(wanted)})`
   return 'as many numbers in another shape: they would be read in the wrong order'
 }
 

@@ -312,6 +312,7 @@ test.each([
   ['metric for = a', "'for' is a word of the language: metric NAME = ..."],
   ['metric (a)', 'a result is written metric NAME = ...'],
   ['loss a b = a', 'a result is written loss a = ...'],
+  ['output a\n loss = a', 'a result is written output a = ...; of a value of that name, output a = a'],
 ])('%s: the hint says how a result is written', (line, hint) => {
   expect(mistakes(`net n {\n input x: f32[4]\n a = x -> relu\n ${line}\n}`)[0]!.hint).toBe(hint)
 })

@@ -33,6 +33,7 @@ describe('where a text is no program', () => {
     ['= for :', net('h = x -> conv(8, 3, stride = 2)'), '=', ':'],
     ['a comma forgotten', net('h = x -> conv(8 3)'), '3', ','],
     ['a bracket forgotten', net('h = x -> conv(8, 3\n g = x -> relu'), 'g', ')'],
+    ['a line that goes on', net('h = x \\\n -> relu'), '\\', "without a sign, where that begins with '->'"],
     ['an arrow cut short', net('h = x - > relu'), '>', '->'],
     ['an arrow of another language', net('h = x | relu'), '|', '->'],
     ['an arrow with =', net('h = x => relu'), '=', "joined with '->'"],

@@ -51,6 +51,22 @@ describe('layers by the names that others give them', () => {
     ['h = x -> conv2d(3, 64, 3, 2)', 'Conv2d (PyTorch) is `conv(64, 3, stride: 2)` here'],
     ['h = x -> conv2d(64, 3)', 'Conv2D (Keras) is `conv(64, 3)` here'],
     ['h = x -> Convolution(num_output: 20, kernel_size: 5, bias_term: false)', 'Convolution (Caffe) is `conv(20, 5, bias: false)` here'],
+    // Sequences are [channels, 1, length]: a window is one row high, and nothing is added above or below.
+    ...([
+      ['Conv1d(4, 8, 5, padding: 2)', 'Conv1d (PyTorch)', 'conv(8, [1, 5], pad: [0, 2])'],
+      ['conv1d(8, 5, padding: "same")', 'Conv1D (Keras)', 'conv(8, [1, 5], pad: same)'],
+      ['ConvTranspose1d(4, 8, 3, 2, 1)', 'ConvTranspose1d (PyTorch)', 'deconv(8, [1, 3], stride: [1, 2], pad: [0, 1])'],
+      ['MaxPool1d(2)', 'MaxPool1d (PyTorch)', 'max_pool([1, 2])'],
+      ['max_pool1d(3, 2, 1)', 'MaxPool1d (PyTorch)', 'max_pool([1, 3], stride: [1, 2], pad: [0, 1])'],
+      ['MaxPooling1D(2)', 'MaxPooling1D (Keras)', 'max_pool([1, 2])'],
+      ['UpSampling1D(2)', 'UpSampling1D (Keras)', 'upsample([1, 2])'],
+      ['ZeroPadding1D(2)', 'ZeroPadding1D (Keras)', 'pad(size: [0, 0, 2, 2])'],
+      ['GlobalAveragePooling1D()', 'GlobalAveragePooling1D (Keras)', 'global_avg_pool'],
+    ] as const).map(([call, name, here]) =>
+      [`h = x -> ${call}`, `${name} is \`${here}\` here; sequences are maps of one row here, [channels, 1, length]`] as const
+    ),
+    ['h = x -> MaxPool3d(2)', 'there are layers of maps, [channels, height, width], alone, and no MaxPool3d'],
+    ['h = x -> Conv3d(1, 2, 3)', 'there are convolutions of maps, [channels, height, width], alone'],
     // Darknet's pad=1 is size / 2 zeros, whatever the size.
     [
       'h = x -> convolutional(filters: 32, size: 5, pad: 1, batch_normalize: 1, activation: leaky)',

@@ -177,7 +177,12 @@ describe('shapes of data and of a net', () => {
     ['channels first', [3, 8, 8], [8, 8, 3], /channels first, the net takes channels last/],
     ['height and width exchanged', [1, 14, 56], [1, 56, 14], /height and width are exchanged/],
     ['other pictures with as many pixels', [1, 14, 56], [1, 28, 28], /as many numbers in another shape/],
-    ['without its channel', [28, 28], [1, 28, 28], /write its shape as \[1, 28, 28\]/],
+    [
+      'without its channel',
+      [28, 28],
+      [1, 28, 28],
+      /write its shape as \[1, 28, 28\], or input \[28, 28\] -> reshape\(\[1, 28, 28\]\)/,
+    ],
     ['another size', [1, 8, 8], [3, 8, 8], /does not fit|nothing in it fits/],
   ])('refused: %s', (_, given, wanted, reason) => {
     for (const name of ['image', 'other']) expect(() => fieldsFor(net(...wanted), data(name, ...given))).toThrow(reason)

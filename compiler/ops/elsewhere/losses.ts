@@ -101,6 +101,11 @@ export const lossesElsewhere: Synonyms = {
     { name: 'top_k_categorical_accuracy', of: 'Keras', defaults: { top: '5' } },
     { name: 'top5', of: 'others', defaults: { top: '5' } },
     { name: 'error', of: 'others', note: 'the error is 1 - accuracy' },
+    {
+      name: 'binary_accuracy',
+      of: 'Keras',
+      none: 'there is no metric binary_accuracy: accuracy(scores, label) counts the same of two scores, fc(2), and a label class[2]',
+    },
     ...['precision', 'recall', 'f1', 'f1_score', 'auc', 'iou', 'confusion_matrix'].map((name) => ({
       name,
       of: 'Keras',
