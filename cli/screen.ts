@@ -102,6 +102,9 @@ export function showCount(count: number): string {
   return `${unit === 0 ? count : count.toPrecision(3)}${units[unit]}`
 }
 
+/** `662 kFLOP`, `807 FLOP` */
+export const showFlops = (flops: number): string => `${showCount(flops)}FLOP`.replace(/(\d)F/, '$1 F')
+
 export const showPercent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`
 
 /** Six digits: enough to compare runs, short enough for a line. */

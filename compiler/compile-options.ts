@@ -115,6 +115,8 @@ export function checkCompile(of: string, source: string | Source, options: Compi
   const { file, text } = (typeof source === 'string' ? { file: '', text: source } : source ?? {}) as Partial<Source>
   if (typeof text !== 'string' || typeof file !== 'string')
     throw new InputError(`${of} takes the text of a net, or { file, text }; here is ${say(source)}`)
+  if (/^[^\s{}]+\.net$/i.test(text))
+    throw new InputError(`${of} takes the text of a net, not the name of its file: ${of}(await readFile(${say(text)}, 'utf8'))`)
   checkOptions(of, options, RULES)
 }
 

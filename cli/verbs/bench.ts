@@ -12,7 +12,7 @@ import { EXIT } from '../exit.ts'
 import { hardwareDevice, memory, positiveInteger, precise, tuned, weights } from '../options.ts'
 import { findPeers, PEERS } from '../peers.ts'
 import { progress } from '../progress.ts'
-import { type Screen, showBytes, showCount } from '../screen.ts'
+import { type Screen, showBytes, showCount, showFlops } from '../screen.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
 
@@ -176,7 +176,7 @@ function show({ program, flops, stopped, contestants, kernels, notes }: ProgramB
     return
   }
   screen.print(
-    `\n${bold(TITLES[program])}: ${showCount(flops)}FLOP in convolutions and inner products, ${
+    `\n${bold(TITLES[program])}: ${showFlops(flops)} in convolutions and inner products, ${
       stopped ? `interrupted after ${count}` : count
     } measurement${count === 1 ? '' : 's'} each`,
   )

@@ -14,7 +14,7 @@ import { replaceFile, tryFolder } from '../../runtime/loading/node/files.ts'
 import { kindOf } from '../files.ts'
 import { collect, freeze, FRESH, memory, positiveInteger, storage, style, precise } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
-import { type Screen, showBytes, showCount } from '../screen.ts'
+import { type Screen, showBytes, showCount, showFlops } from '../screen.ts'
 import { readImport, readSource } from '../source.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
@@ -239,7 +239,7 @@ function show(report: InspectReport, screen: Screen): void {
   )
   for (const [name, program] of Object.entries(report.programs)) {
     screen.print(
-      `\n${bold(name)}: ${countOf(program.kernels.length, 'kernel')}, ${showCount(program.flops)}FLOP${
+      `\n${bold(name)}: ${countOf(program.kernels.length, 'kernel')}, ${showFlops(program.flops)}${
         program.flopsAgain > 0 ? ` (${showCount(program.flopsAgain)} of them again)` : ''
       }, ${showBytes(program.bytesRead)} read, ${showBytes(program.bytesWritten)} written, peak ${showBytes(program.peakBytes)}, of which ${
         showBytes(program.lastingBytes)
@@ -265,6 +265,6 @@ function show(report: InspectReport, screen: Screen): void {
 }
 
 const boundOf = ({ lowerBound: bound }: ProgramReport): string =>
-  `no plan could go below ${showCount(bound.flops)}FLOP, ${showBytes(bound.bytesRead)} read, ${showBytes(bound.bytesWritten)} written, ${
+  `no plan could go below ${showFlops(bound.flops)}, ${showBytes(bound.bytesRead)} read, ${showBytes(bound.bytesWritten)} written, ${
     showBytes(bound.peakBytes)
   } at once`

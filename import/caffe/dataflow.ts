@@ -1,3 +1,4 @@
+import { suggest } from '../../bundle/nearest.ts'
 import type { ImportProblem } from '../import-error.ts'
 import { type Message } from './message.ts'
 import { isIncluded, type NetStates } from './phases.ts'
@@ -146,7 +147,10 @@ function twinsOf(file: string, entries: readonly Entry[], problems: ImportProble
 function unknownBlobMend(name: string, entries: readonly Entry[]): string {
   const later = entries.find(({ message }) => message.texts('top').includes(name))
   if (later) return `layer ${later.message.text('name', '?')} makes it, in another phase or further down: Caffe wants it above`
-  return `add an input: layer { name: "${name}" type: "Input" top: "${name}" input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } } }`
+  const near = suggest(name, entries.flatMap(({ message }) => message.texts('top')))
+  return `${
+    near === undefined ? '' : `did you mean ${near}? Else `
+  }add an input: layer { name: "${name}" type: "Input" top: "${name}" input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } } }`
 }
 
 /** The layers that some values need, in their order; a value that works in place needs those before it. */

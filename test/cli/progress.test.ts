@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { progress } from '../../cli/progress.ts'
-import { Screen, showBytes, showCount, showDuration } from '../../cli/screen.ts'
+import { Screen, showBytes, showCount, showDuration, showFlops } from '../../cli/screen.ts'
 
 function screenOf(isTTY: boolean, json = false, columns = 100): { screen: Screen; said: () => string } {
   let said = ''
@@ -72,5 +72,6 @@ test('colors: only on terminals, NO_COLOR wins', () => {
 test('amounts', () => {
   expect([0, 1023, 1536, 3 * 2 ** 30].map(showBytes)).toEqual(['0 B', '1023 B', '1.50 KiB', '3.00 GiB'])
   expect([999, 2470000].map(showCount)).toEqual(['999', '2.47 M'])
+  expect([0, 999, 662000].map(showFlops)).toEqual(['0 FLOP', '999 FLOP', '662 kFLOP'])
   expect([0.4, 75, 3661, Infinity].map(showDuration)).toEqual(['0:00', '1:15', '1:01:01', '?'])
 })

@@ -62,9 +62,10 @@ describe('layers by the names that others give them', () => {
       ['UpSampling1D(2)', 'UpSampling1D (Keras)', 'upsample([1, 2])'],
       ['ZeroPadding1D(2)', 'ZeroPadding1D (Keras)', 'pad(size: [0, 0, 2, 2])'],
       ['GlobalAveragePooling1D()', 'GlobalAveragePooling1D (Keras)', 'global_avg_pool'],
-    ] as const).map(([call, name, here]) =>
-      [`h = x -> ${call}`, `${name} is \`${here}\` here; sequences are maps of one row here, [channels, 1, length]`] as const
-    ),
+    ] as const).map(([call, name, here]): [string, string] => [
+      `h = x -> ${call}`,
+      `${name} is \`${here}\` here; sequences are maps of one row here, [channels, 1, length]`,
+    ]),
     ['h = x -> MaxPool3d(2)', 'there are layers of maps, [channels, height, width], alone, and no MaxPool3d'],
     ['h = x -> Conv3d(1, 2, 3)', 'there are convolutions of maps, [channels, height, width], alone'],
     // Darknet's pad=1 is size / 2 zeros, whatever the size.

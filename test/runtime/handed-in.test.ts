@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { compile, inspectManifest } from '../../compiler/index.ts'
+import { compile, inspect, inspectManifest } from '../../compiler/index.ts'
 import { exportCaffe, exportOnnx, exportOnnxStep, exportTorch } from '../../export/index.ts'
 import { bytesSource, formatOf, importModel, importReport, safetensorsParts, tensorBytes, writeNet } from '../../import/index.ts'
 import { arrays, augment, checkBundle, cifar10Dataset, matchWeights, open, packBundle, part, readIdx, readSafetensors, wasm, webgpu,
@@ -94,6 +94,13 @@ test.each<[string, () => unknown, RegExp]>([
     /schedules an object: an object \{ TARGET: \{ KERNEL: schedule \} \}.*webgpu, wasm/,
   ],
   ['compile', () => compile(TEXT, { schedules: { wasm: { key: any(3) } } }), /schedules an object: an object \{ TARGET/],
+  [
+    'compile',
+    () => compile('nets/digits.net'),
+    /compile takes the text of a net, not the name of its file: .*readFile\("nets\/digits.net", 'utf8'\)/,
+  ],
+  ['inspect', () => inspect('./digits.net'), /inspect takes the text of a net, not the name of its file/],
+  ['loadDataset', () => loadDataset('package.csv'), /there is no (file|dataset)/],
   ['exportOnnx', () => exportOnnx(any(undefined)), /exportOnnx takes a bundle, as compile.*here is undefined/],
   ['exportOnnx', () => exportOnnx(bundle, any({ opst: 13 })), /exportOnnx has no option opst; did you mean opset\?/],
   ['exportOnnx', () => exportOnnx(bundle, { parameters: any({ w: 1 }) }), /parameters an object: a Map of \{ shape, data \}/],

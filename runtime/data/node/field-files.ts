@@ -70,7 +70,8 @@ export async function readFieldFiles(text: string, inputs: readonly InputEntry[]
       case '.csv':
       case '.tsv': {
         const wanted = field !== undefined ? inputs?.filter(({ name }) => name === field) : inputs?.filter(({ name }) => !columns.has(name))
-        if (!wanted) throw new InputError(`${file}: the inputs of the net must be known to read a table`)
+        if (!wanted)
+          throw new InputError(`${file}: a table is read by the inputs of a net: loadDataset(..., { inputs: bundle.manifest.inputs })`)
         let text: string
         try {
           text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)

@@ -256,6 +256,18 @@ test('a type that is nearly one of Caffe has its name told', () => {
     .toThrow('layers of type ReLu have no equal; did you mean ReLU?')
 })
 
+test.each([['dat', 'did you mean data? Else add an input: layer { name: "dat"'], [
+  'unlike',
+  /\n  add an input: layer \{ name: "unlike"/,
+]])(
+  'a blob %s that no layer makes is told with what is nearest',
+  (bottom, mend) => {
+    expect(() => read(`input: "data" input_shape { dim: 1 dim: 2 } layer { name: "a" type: "ReLU" bottom: "${bottom}" top: "a" }`)).toThrow(
+      mend,
+    )
+  },
+)
+
 describe('forks', () => {
   test.each([
     ['Interp', '', 'nothing says how large its map gets'],
