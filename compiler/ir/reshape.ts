@@ -22,22 +22,43 @@ export function splitAxis(e: Equation, a: Axis, size: number): { equation: Equat
   return { equation, outer, inner }
 }
 
+/** The points of `a` from `first` on, so many of them. */
+export function pointsFrom(e: Equation, a: Axis, first: number, count: number): { equation: Equation; axis: Axis } {
+  const part = axis(a.name, count)
+  return { equation: overAxes(e, new Map([[a, plus(part, first)]]), e.axes.map((x) => (x === a ? part : x))), axis: part }
+}
+
+/** Where the multiples of a divisor end along an axis, and what is left behind the last one. */
+export const wholeAndRest = (a: Axis, by: number): { readonly whole: number; readonly rest: number } => {
+  const rest = (a.extent as number) % by
+  return { whole: (a.extent as number) - rest, rest }
+}
+
 /**
  * Cuts axes that are divided somewhere (a pixel's window in the gradient of pooling, upsampling) so that each step between two
  * multiples is an axis of its own: with those written out no division is left, and neighbours lie side by side. `inner` are
- * the new short axes, by the axis that counts multiples. `splits` says which divisors are worth it.
+ * the new short axes, by the axis that counts multiples. `splits` says which divisors are worth it, `leaves` whether points behind the last multiple
+ * may be left out; then `isWhole` tells whether there are any.
  */
-export function splitDivided(e: Equation, splits: (by: number) => boolean): { equation: Equation; inner: ReadonlyMap<Axis, Axis> } {
+export function splitDivided(
+  e: Equation,
+  splits: (by: number) => boolean,
+  leaves = false,
+): { equation: Equation; inner: ReadonlyMap<Axis, Axis>; isWhole: boolean } {
   const inner = new Map<Axis, Axis>()
-  let result = e
+  let [result, isWhole] = [e, true]
   for (const a of e.axes) {
     const by = divisorOf(e, a)
-    if (by === undefined || !splits(by) || typeof a.extent !== 'number' || a.extent % by !== 0 || a.extent / by < 4) continue
-    const cut = splitAxis(result, a, by)
+    if (by === undefined || !splits(by) || typeof a.extent !== 'number' || a.extent / by < 4) continue
+    const { whole, rest } = wholeAndRest(a, by)
+    if (rest > 0 && !leaves) continue
+    isWhole &&= rest === 0
+    const part = pointsFrom(result, a, 0, whole)
+    const cut = splitAxis(part.equation, part.axis, by)
     result = cut.equation
     inner.set(cut.outer, cut.inner)
   }
-  return { equation: result, inner }
+  return { equation: result, inner, isWhole }
 }
 
 /** The forms of an equation that divide. Most have none, and each axis is looked for in all of them. */

@@ -4,18 +4,21 @@ import { type Axis, axesOf, index, linearIndex } from '../../ir/affine.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { costOfStride, CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import { withStatistics } from './gathered-sums.ts'
-import type { Loop, LoopNest } from './loop-nest.ts'
+import type { Loop, LoopNest, Stage } from './loop-nest.ts'
 import { isContraction, memoryStride, reductions, steps, strideOf } from '../../ir/analysis.ts'
 import { onceAtWork } from '../../ir/once-by-node.ts'
 import { updatesInPlace } from '../../ir/regions.ts'
-import { splitAxis, splitDivided } from '../../ir/reshape.ts'
+import { pointsFrom, splitAxis, splitDivided, wholeAndRest } from '../../ir/reshape.ts'
 import { AxisNames, type PointwiseSchedule, fits } from './schedule.ts'
 import { range } from '../range.ts'
 import { cutTasks, innerAxis } from './tasks.ts'
 
 /** Chooses how points are computed one by one: element-wise work, windows, plain sums. One axis in lanes, a task an image and channel. */
-export function choosePointwise(given: Equation): PointwiseSchedule {
-  const short = splitDivided(given, (by) => by <= CPU.splitPoints)
+export const choosePointwise = (given: Equation): PointwiseSchedule => choose(given, true) ?? choose(given, false)!
+
+/** `leaves`: points behind the last multiple of a divisor have stages of their own; undefined where tasks would have to count these. */
+function choose(given: Equation, leaves: boolean): PointwiseSchedule | undefined {
+  const short = splitDivided(given, (by) => by <= CPU.splitPoints, leaves)
   // What neighbours share (a block of parameters its multipliers) is then loaded once for all of them, not lane by lane.
   const runs = short.inner.size > 0 ? undefined : splitDivided(given, (by) => by >= CPU.leastRun && by % CPU.lanes === 0)
   const { inner } = short
@@ -36,6 +39,7 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
   }
   if (vectorReduction && (vectorReduction.extent as number) >= 32) unroll.set(vectorReduction, stepsAtOnce(vectorReduction))
   const { tasks, block, cut } = chooseTasks(e, vectorAxis, [...runs?.inner.keys() ?? []][0], rows?.axis)
+  if (!short.isWhole && (rows || cut || !vectorAxis || !tasks.every((a) => given.axes.includes(a)))) return undefined
   // Two vectors at a time where nothing is summed up, and none overlaps one that has been updated in place.
   const isElementwise = sums.length === 0 && !updatesInPlace(e)
   const points = cut === vectorAxis && block !== undefined ? block : vectorAxis?.extent as number
@@ -57,12 +61,7 @@ export function choosePointwise(given: Equation): PointwiseSchedule {
 
 /** The loop nest of a schedule. Throws ScheduleMismatch. */
 export function pointwiseNest(given: Equation, schedule: PointwiseSchedule): LoopNest {
-  let e = given
-  const named = new AxisNames(given)
-  for (const [a, size] of named.findSizes(schedule.split ?? {})) {
-    fits(e.axes.includes(a) && typeof a.extent === 'number' && a.extent % size === 0, `${a.name} is not split by ${size}`)
-    e = splitAxis(e, a, size).equation
-  }
+  const { equation: e, rests } = splitInWhole(given, new AxisNames(given).findSizes(schedule.split ?? {}))
   const names = new AxisNames(e)
   const [vectorAxis, vectorReduction] = [schedule.vectorAxis, schedule.vectorReduction].map((name) =>
     name && names.find(name)
@@ -85,14 +84,48 @@ export function pointwiseNest(given: Equation, schedule: PointwiseSchedule): Loo
     a === inLanes ? { axis: a, tile: Math.ceil((sizes.get(a) ?? CPU.lanes) / CPU.lanes), vectorized: true }
       : { axis: a, tile: sizes.get(a) ?? 1 }
   )
+  fits(
+    rests.length === 0 || (inLanes && task.cut.size === 0 && grid.every((a) => given.axes.includes(a))),
+    'what is left of an axis that is split has the tasks of all',
+  )
+  const [multiples, ...statistics] = withStatistics(
+    { equation, loops, unroll, ...(vectorReduction && { vectorReduction }) },
+    { ...equation, sides: e.sides },
+    task,
+  )
   const how = inLanes ? `four points along ${inLanes.name} at a time`
     : vectorReduction ? `four terms along ${vectorReduction.name} at a time` : 'one point at a time'
   return {
     grid,
-    stages: withStatistics({ equation, loops, unroll, ...(vectorReduction && { vectorReduction }) }, { ...equation, sides: e.sides }, task),
+    stages: [multiples!, ...rests.map((rest): Stage => ({ equation: rest, loops: loopsOfRest(rest, grid), unroll })), ...statistics],
     scratch: [],
     summary: how,
   }
+}
+
+/** An equation with axes split where whole blocks of `size` points are, and one for what is left of each axis. */
+function splitInWhole(
+  given: Equation,
+  sizes: readonly (readonly [Axis, number])[],
+): { readonly equation: Equation; readonly rests: readonly Equation[] } {
+  const rests: Equation[] = []
+  let [equation, left] = [given, given]
+  for (const [a, size] of sizes) {
+    fits(equation.axes.includes(a) && typeof a.extent === 'number' && size <= a.extent, `${a.name} is not split by ${size}`)
+    const { whole, rest } = wholeAndRest(a, size)
+    if (rest > 0) rests.push(pointsFrom(left, a, whole, rest).equation)
+    left = pointsFrom(left, a, 0, whole).equation
+    const part = pointsFrom(equation, a, 0, whole)
+    equation = splitAxis(part.equation, part.axis, size).equation
+  }
+  return { equation, rests }
+}
+
+/** Loops over what is left of an axis: the longest other one in lanes, where there may be one. */
+function loopsOfRest(e: Equation, grid: readonly Axis[]): Loop[] {
+  const own = e.axes.filter((a) => !grid.includes(a))
+  const lanes = own.filter((a) => mayBeVectorAxis(e, a)).sort((a, b) => (b.extent as number) - (a.extent as number))[0]
+  return own.map((a): Loop => ({ axis: a, tile: 1, ...(a === lanes && { vectorized: true }) }))
 }
 
 const reductionsOf = (e: Equation): Reduction[] => e.stores.flatMap((s) => reductions(s.value))
