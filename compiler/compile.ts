@@ -42,8 +42,9 @@ export function compile(source: string | Source, options: CompileOptions = {}): 
 /** The report that `fusenet inspect --json` prints: kernels, what is fused into each and why not more, FLOPs, bytes, memory. */
 export function inspect(source: string | Source, options: InspectOptions = {}): InspectReport {
   checkInspect(source, options)
-  const { target = DEFAULT_TARGET.name, ...rest } = options
-  return inspectManifest(compile(source, { estimates: true, ...rest, targets: [target] }).manifest, target, rest.batch ?? 1)
+  // Numbers for so many samples, of the net as it is compiled for any.
+  const { target = DEFAULT_TARGET.name, batch = 1, ...rest } = options
+  return inspectManifest(compile(source, { estimates: true, ...rest, targets: [target] }).manifest, target, batch)
 }
 
 export interface Compiled<Result> {

@@ -158,7 +158,7 @@ describe('evaluation gives one number for any batch', () => {
       batch: 6,
     })
     await expect(net.step({ x, label: label.map((v) => (v === 9 ? -1 : v)) }, { update: false })).rejects.toThrow(
-      'label -1 at 1 is not in 0..2',
+      'label -1 at 1 of the batch is not in 0..2',
     )
     net.close()
   })
