@@ -233,11 +233,9 @@ describe.runIf(chromiumRunsHere)('a page', () => {
   test('a net that is not saved yet, and one whose archive is served', async () => {
     const found = await inPage<string[]>(`${HELPERS}
       const net = await fusenet.open('mnist/', { device: 'wasm' }), said = []
-      // Which of the two a browser does first is nobody's promise, but for this order.
-      const early = fusenet.open('indexeddb://early').then(() => said.push('opened'), ({ message }) => said.push(message))
-      const first = net.save('indexeddb://early')
-      await early
-      await first
+      await fusenet.open('indexeddb://early').then(() => said.push('opened'), ({ message }) => said.push(message))
+      await net.save('indexeddb://early')
+      await fusenet.open('indexeddb://early').then((saved) => saved.close())
       await fusenet.deleteNet('early')
       const bytes = await fusenet.packBundle(await net.save())
       const again = await fusenet.open('/mine.zip', { device: 'wasm', fetch: async () => new Response(bytes) })
