@@ -64,10 +64,10 @@ Example: fusenet bench samples/mnist.net --against split --kernels`,
     const file = args[0]!
     const against = options['against'] as readonly string[] | undefined
     const asked = await netOptions(options, screen)
-    const net = await readNet(file, asked)
+    const named = options['batch'] as number | undefined
+    const net = await readNet(file, { ...asked, batch: named })
     const wanted = options['programs'] as readonly BenchProgram[] | undefined
     const place = options['device'] as string
-    const named = options['batch'] as number | undefined
     const compiling = {
       memory: asked.memory,
       precise: asked.precise,

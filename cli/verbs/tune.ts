@@ -52,7 +52,8 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     await readCache(cacheFile) // Refused before any work is done, if it is something else.
     // As it is compiled by itself, whatever the cache holds; wide kernels are made of the same schedules.
     const asked = await netOptions({ ...options, cache: undefined, wide: false }, screen)
-    const net = await readNet(file, asked)
+    const named = options['batch'] as number | undefined
+    const net = await readNet(file, { ...asked, batch: named })
     const { lowering } = net
     const compiling = {
       style: asked.style ?? lowering.style,
@@ -67,7 +68,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     const untuned = wanted ? await compileToRun(net, running, { programs: wanted, device: place })
       : await net.compile({ ...running, programs: knownTo(net, USUAL) })
     const programs = programsOf(untuned, wanted)
-    const batch = (options['batch'] as number | undefined) ?? untuned.manifest.train?.batch ?? 1
+    const batch = named ?? untuned.manifest.train?.batch ?? 1
     return withDevice(deviceOf(options, file, untuned), screen, async (device) => {
       const interrupts = listenToInterrupts(screen)
       const job: Job = { net, compiling, programs, batch, device, adapter: identified(device), cacheFile, interrupted: interrupts.any }

@@ -24,6 +24,7 @@ export function splitAxis(e: Equation, a: Axis, size: number): { equation: Equat
 
 /** The points of `a` from `first` on, so many of them. */
 export function pointsFrom(e: Equation, a: Axis, first: number, count: number): { equation: Equation; axis: Axis } {
+  if (first === 0 && count === a.extent) return { equation: e, axis: a }
   const part = axis(a.name, count)
   return { equation: overAxes(e, new Map([[a, plus(part, first)]]), e.axes.map((x) => (x === a ? part : x))), axis: part }
 }

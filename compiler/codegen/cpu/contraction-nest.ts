@@ -213,7 +213,7 @@ const runsAlong = (e: Equation, a: Axis): boolean =>
   )
 
 /** A thread that goes on to a task for which a factor is the same keeps what it has packed. */
-export function keptFrom(factor: Expression, { grid }: TaskGrid): Pick<Stage, 'invariantOver' | 'perImage'> {
+export function keptFrom(factor: Expression, { grid }: Pick<TaskGrid, 'grid'>): Pick<Stage, 'invariantOver' | 'perImage'> {
   const free = freeAxes(factor)
   const used = grid.filter((a) => free.has(a))
   if (used.length === 1 && used[0]!.extent === 'n' && used[0] !== grid[0]) return { perImage: true }

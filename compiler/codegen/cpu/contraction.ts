@@ -168,13 +168,17 @@ export function chooseTasks(
   // Of weights that are transposed, or more than stay in the cache, a thread keeps its block for all images.
   const keepsWeights = tile.vectorAxis !== undefined && !leading.some((a) => inVectors.has(a)) &&
     (tile.transposed === true || largestLoad(vectors) > CPU.goodKept)
-  const channel = keepsWeights ? tile.vectorAxis : tile.broadcastAxis
-  const channelStep = keepsWeights ? CPU.lanes * tile.vectorCount : tile.broadcastCount
+  const inVectorAxis = [tile.vectorAxis, CPU.lanes * tile.vectorCount] as const
   // Columns of what is read as it lies are as far apart as all of them are wide.
   const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / (tile.transposed ? CPU.goodKept : CPU.bigWeights))) : left
   // Statistics are of whole maps, or of the rows above.
-  const channels = channel && most > 1 && e.sides.every((side) => side.keptAxis === channel)
-    ? channelsOfTask(channel, channelStep, most) : undefined
+  const found =
+    (keepsWeights ? [inVectorAxis] : [[tile.broadcastAxis, tile.broadcastCount] as const, ...(isOfBatch(c) ? [inVectorAxis] : [])])
+      .flatMap(([a, size]): (readonly [Axis, number])[] => {
+        const channels = a && most > 1 && e.sides.every((side) => side.keptAxis === a) ? channelsOfTask(a, size, most) : undefined
+        return a && channels !== undefined ? [[a, channels]] : []
+      })[0]
+  const [channel, channels] = found ?? []
   const cutsChannels = channel && channels !== undefined
   if (cutsChannels) blocks.set(channel, channels)
   const inner = [...blocks.keys()]
@@ -182,6 +186,9 @@ export function chooseTasks(
   const tasks = weightsStay ? [channel, ...leading, ...inner.filter((a) => a !== channel)] : [...leading, ...inner]
   return { tasks, blocks }
 }
+
+/** Whether nothing but the batch is summed up over: the gradient of an inner product's weights, whose factors are alike, so that either may be cut. */
+const isOfBatch = ({ main }: Contraction): boolean => main.axes.length === 1 && main.axes[0]!.extent === 'n'
 
 /**
  * The fewest channels of a task that make at most so many tasks: whole tiles, or where no such number divides them (tiles of three in 512 channels)

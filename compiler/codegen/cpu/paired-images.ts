@@ -1,10 +1,11 @@
 import { children, load } from '../../ir/expression.ts'
 import { freeAxes, isContraction, memoryStride, reductions } from '../../ir/analysis.ts'
-import { type Axis, axis, divide, remainder } from '../../ir/affine.ts'
+import { axis, divide, remainder } from '../../ir/affine.ts'
 import { equation, store } from '../../ir/equation.ts'
 import { replaceNode } from '../../ir/rewrite.ts'
 import { tensor, type Tensor } from '../../ir/tensor.ts'
 import { MOST_COPIES } from '../accumulators.ts'
+import { keptFrom } from './contraction-nest.ts'
 import { CPU } from './cost-model.ts'
 import { type ImageBlock, type Loop, type LoopNest, type Stage, pointsOfTile } from './loop-nest.ts'
 import { MOST_SUMS } from './separate-pairs.ts'
@@ -49,7 +50,8 @@ export function pairImages({ images, grid }: LoopNest, stage: Stage): PairedImag
       equation: equation(`${e.name}.images`, [], [...e.axes.filter((a) => grid.includes(a)), images.axis, k], [store(into, at, factor)]),
       loops: [inPairs, { axis: k, tile: 1, vectorized: true }],
       unroll: new Map(),
-      ...keptOver(grid, freeAxes(factor)),
+      // A thread that goes on to a task of the same images keeps their copy.
+      ...keptFrom(factor, { grid }),
     },
     multiply: {
       ...stage,
@@ -59,10 +61,4 @@ export function pairImages({ images, grid }: LoopNest, stage: Stage): PairedImag
     into,
     images: { ...images, slots },
   }
-}
-
-/** A thread that goes on to a task of the same images keeps their copy. */
-function keptOver(grid: readonly Axis[], used: ReadonlySet<Axis>): Pick<Stage, 'invariantOver'> {
-  const own = grid.filter((a) => used.has(a))
-  return own.length < grid.length && own.every((a, i) => a === grid[i]) ? { invariantOver: own } : {}
 }

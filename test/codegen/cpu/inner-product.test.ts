@@ -42,6 +42,23 @@ test("the gradients of weights have several tasks, where a tile's channels divid
   expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '1:i': 2 }, tasks: ['1:i'], taskBlock: { '1:i': 115 } })
 })
 
+test('so they have where none divides the outputs: blocks of the inputs', async () => {
+  const prime = 'net p { input x: f32[480] loss = sum(x -> fc(127) as prime -> pow(2)) }'
+  const e = equationsOf(prime, ['gradients']).get('prime.dweight')!
+  expect(scheduler.scheduleOf(e)).toMatchObject({ registerTile: { '0:o': 3, '1:i': 12 }, tasks: ['1:i'] })
+  const results: Record<string, Float32Array>[] = []
+  for (const device of [interpreter(), await wasm({ threads: 1 }), await wasm({ threads: 3 })]) {
+    const net = await open(compile(prime, { targets: ['wasm'], programs: ['gradients'] }), { device, batch: 33, seed: 3 })
+    results.push((await net.step({ x: normals(480 * 33, 1) }, { update: false })).grads as Record<string, Float32Array>)
+    net.close()
+    device.close()
+  }
+  const [want, one, three] = results.map((grads) => grads['prime.weight']!) as [Float32Array, Float32Array, Float32Array]
+  expect(three).toEqual(one)
+  const scale = want.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
+  expect(want.reduce((most, v, i) => Math.max(most, Math.abs(v - one[i]!)), 0) / scale).toBeLessThan(2e-5)
+})
+
 test('their kernel functions are sound, those too whose tasks count columns before images', () => {
   for (const e of equations.values())
     expect(verifyKernelFunction(lowerLoopNest(e, applySchedule(e, scheduler.scheduleOf(e)), bufferOf), CAPABILITIES)).toEqual([])
