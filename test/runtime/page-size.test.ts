@@ -10,6 +10,8 @@ const root = join(import.meta.dirname, '../..')
 
 test('a page takes as much of the runtime as the pages say', async () => {
   const { outputFiles, metafile } = await build({
+    // Names of outputs go by it, and a file that ran before may have had another working folder when the packer was loaded.
+    absWorkingDir: root,
     stdin: {
       contents: 'import { open } from "./runtime/index.ts"\nexport const net = await open("/mnist/", { batch: 1, programs: ["infer"] })',
       resolveDir: root,
