@@ -166,6 +166,7 @@ export interface TrainEntry {
   readonly solver: CallEntry
   /** `warmup` may stand before the schedule proper. */
   readonly schedule: readonly CallEntry[]
+  /** The batch that kernels were chosen for: that of the file, or the one that was named where it was compiled. */
   readonly batch: number
   readonly epochs?: number
   readonly steps?: number

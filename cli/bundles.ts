@@ -40,7 +40,7 @@ export interface NetOptions extends Lowering {
   readonly weights?: string
   /** Takes of the weights what fits. Absent: all must fit. */
   readonly partial?: Partial
-  /** Samples at a time in training, where the command line says so: for what the compiler checks. */
+  /** Samples at a time in training, where the command line says so: a bundle of another batch is compiled again from its text. */
   readonly batch?: number
   readonly tuned?: Tuned
   /** Whether there are to be modules for vectors of twice the width. A bundle is not compiled again for their sake. */
@@ -120,15 +120,21 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
     ...(only?.targets && { targets: only.targets }),
     ...(batch !== undefined && { batch }),
   }
-  if (path.endsWith('.net'))
-    return compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, ...choices }, options.runs)
+  if (path.endsWith('.net')) {
+    const made = await compileToRun(await readNet(path, options), { style, memory, precise, freeze, storage, ...choices }, options.runs)
+    if (!options.runs) tuned?.sayBatch(made.manifest.train?.batch)
+    return made
+  }
   const old = options.older ? await olderBundle(path) : undefined
   if (old) return (await netOf(old, options.weights, options.partial)).compile({ style, memory, precise, freeze, storage, ...choices })
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
-  // Lowered otherwise, or for other programs, it is compiled again from the text that it carries; its weights fit.
-  if (lowering || tuned || only || lacks(bundle, options.programs))
-    return compileToRun(await netOf(bundle, options.weights, options.partial), { ...lowering, ...choices }, options.runs)
+  // Lowered otherwise, for another batch or for other programs, it is compiled again from the text that it carries; its weights fit.
+  if (lowering || tuned || only || lacks(bundle, options.programs) || isForAnotherBatch(path, bundle, options)) {
+    const made = await compileToRun(await netOf(bundle, options.weights, options.partial), { ...lowering, ...choices }, options.runs)
+    if (!options.runs) tuned?.sayBatch(made.manifest.train?.batch)
+    return made
+  }
   if (options.weights === undefined) return bundle
   const { weights: _, ...bare } = bundle
   return withWeights(bare, options.weights, options.partial)
@@ -152,6 +158,19 @@ async function named(bundle: Bundle, weights: string, taken: ReadonlySet<string>
   const { inputs, parameters } = bundle.manifest
   const learned = { from: weights, inputs: await learnedInputs(weights), taken }
   return { ...bundle, manifest: { ...bundle.manifest, inputs: withNamesOfWeights(inputs, parameters, learned) } }
+}
+
+/** Whether kernels of training were chosen for another batch, and can be chosen anew. It tells so. */
+function isForAnotherBatch(path: string, { manifest: { train, source } }: Bundle, { batch, screen }: NetOptions): boolean {
+  if (batch === undefined || !train || train.batch === batch) return false
+  const has = source.files.length > 0
+  if (!screen.json)
+    screen.note(
+      `${path} is compiled for batch ${train.batch}: ${
+        has ? `its text is compiled again, for ${batch}` : `batches of ${batch} may be slower, and it carries no text to compile again`
+      }`,
+    )
+  return has
 }
 
 const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
@@ -191,7 +210,7 @@ export async function readNet(path: string, options: Omit<NetOptions, 'tuned'>):
 
 async function netOf(bundle: Bundle, weights: string | undefined, partial?: Partial): Promise<NetSource> {
   const carried = carriedSources(bundle)
-  const { style, memory, precise, freeze, plans } = bundle.manifest
+  const { style, memory, precise, freeze, plans, train } = bundle.manifest
   const targets = Object.keys(plans).filter((target) => target !== HALF_PLAN && target !== SOFTWARE_PLAN)
   const programs = [...new Set(Object.values(plans).flatMap((plan) => Object.keys(plan.programs)))].filter((name) => name !== 'prepare')
   // Its own weights are still the best ones, however it is compiled.
@@ -209,6 +228,7 @@ async function netOf(bundle: Bundle, weights: string | undefined, partial?: Part
       ...(plans[SOFTWARE_PLAN] && { software: true }),
       ...(targets.length > 0 && { targets }),
       ...(programs.length > 0 && { programs }),
+      ...(train && { batch: train.batch }),
     },
     bundle.manifest.inputs,
     partial,
@@ -239,6 +259,7 @@ function sourceOf(
         storage = lowering.storage,
         software = lowering.software,
         programs = lowering.programs,
+        batch = lowering.batch,
         ...options
       },
     ) {
@@ -255,6 +276,7 @@ function sourceOf(
         readImport,
         ...(programs && { programs }),
         ...(targets && { targets }),
+        ...(batch !== undefined && { batch }),
         ...(learned && { allowOneValue: true }),
       })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? []) } }

@@ -21,6 +21,8 @@ export interface Made extends Lowering {
   readonly programs?: readonly string[]
   /** Targets beside those that storage and software add. */
   readonly targets?: readonly string[]
+  /** The batch of training that kernels were chosen for. */
+  readonly batch?: number
 }
 
 export type NetCompileOptions = Omit<CompileOptions, 'readImport'>

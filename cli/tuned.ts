@@ -34,6 +34,8 @@ export interface Tuned {
   readonly onSchedules: (use: ScheduleUse) => void
   /** The uses that were told, each once. */
   readonly uses: readonly ScheduleUse[]
+  /** Tells where a net is compiled to train with a batch at which none of the schedules was measured. */
+  sayBatch(batch: number | undefined): void
 }
 
 /** The schedules that `--tuned` or `--cache FILE` ask for; undefined where neither does. What became of them is noted on the screen. */
@@ -64,6 +66,10 @@ export async function tunedSchedules(options: Readonly<Record<string, unknown>>,
     get uses() {
       return [...uses.values()]
     },
+    sayBatch: (batch) => {
+      const text = batch === undefined ? undefined : sayBatches(chosen, batch, file)
+      if (text !== undefined) note(text)
+    },
     onSchedules: (use) => {
       const key = JSON.stringify(use)
       if (uses.has(key)) return
@@ -73,6 +79,16 @@ export async function tunedSchedules(options: Readonly<Record<string, unknown>>,
       if (entry && (use.compiled || chosen.length === 1)) note(sayUse(use, nameAdapter(entry), file))
     },
   }
+}
+
+/** The batches at which schedules were measured, where the one of a net is not among them; undefined where nobody need know. */
+export function sayBatches(entries: readonly AdapterSchedules[], batch: number, file: string): string | undefined {
+  const batches = [...new Set(entries.flatMap(({ kernels }) => Object.values(kernels).map((kernel) => kernel.batch)))].sort((a, b) => a - b)
+  if (batches.length === 0 || batches.includes(batch)) return undefined
+  const known = batches.length > 3 ? `${batches.slice(0, 3).join(', ')}, ...` : batches.join(' and ')
+  return `schedules of ${file} were measured at batch ${known}, and this is compiled for ${batch}, whose kernels may be others: fusenet tune --batch ${batch} measures them${
+    batches.length === 1 ? `, --batch ${batches[0]!} here compiles for the other` : ''
+  }`
 }
 
 /** Reasons that are told one by one. */

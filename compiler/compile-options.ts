@@ -64,8 +64,8 @@ export interface CompileOptions {
   /** `false`: another net, the same without its normalizations (`drop-normalization`), to compare with. It carries no text. */
   readonly normalize?: boolean
   /**
-   * Samples at a time in training, where that is not what the file says: kernels are chosen and memory is packed for it, and what would not be learned at
-   * that batch is refused. A bundle runs with any other batch, too.
+   * Samples at a time in training, where that is not what the file says: kernels are chosen and memory is packed for it, the bundle trains with it unless
+   * `open` names another one, and what would not be learned at it is refused. A bundle runs with any other batch, too.
    */
   readonly batch?: number
   /** Lets the file train with a batch at which a `batch_norm` sees one value a channel: see `open`, which wants the same. Default false. */

@@ -1,6 +1,7 @@
 import { chooseTargets, DEFAULT_TARGET } from './targets/targets.ts'
 import { type CompileOptions, type InspectOptions, checkCompile, checkInspect } from './compile-options.ts'
 import type { Diagnostic } from '../dsl/diagnostic.ts'
+import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
 import type { Bundle } from '../bundle/format.ts'
 import { TARGET_NAMES } from '../bundle/plans.ts'
@@ -64,8 +65,9 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
   targets: readonly Target[],
   options: CompileOptions,
 ): Compiled<Result> {
-  const { program, graph, diagnostics, sources } = frontEnd(source, options)
-  if (!program || !graph) throw new CompileError(diagnostics)
+  const { program: read, graph, diagnostics, sources } = frontEnd(source, options)
+  if (!read || !graph) throw new CompileError(diagnostics)
+  const program = withBatch(read, options.batch)
   const problems = [
     ...(options.without ?? []).filter((name) => REQUIRED.includes(name)).map((name): Diagnostic => ({
       severity: 'error',
@@ -89,7 +91,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     style,
     memory: options.memory ?? 'fast',
     programs,
-    batch: options.batch ?? program.train?.batch ?? 1,
+    batch: program.train?.batch ?? options.batch ?? 1,
     ...(program.train && { train: program.train }),
     ...(options.schedules && { schedules: options.schedules }),
     ...(options.onSchedules && { onSchedules: options.onSchedules }),
@@ -116,3 +118,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
   )
   return { bundle: { manifest, files: new Map(pipelines.flatMap(({ files }) => [...files])) }, pipelines, warnings: diagnostics }
 }
+
+/** The program with another batch to train with, as the bundle tells it. */
+const withBatch = (program: Program, batch: number | undefined): Program =>
+  program.train && batch !== undefined ? { ...program, train: { ...program.train, batch } } : program

@@ -69,7 +69,7 @@ export function tunables(
     )
   const { bundle, pipelines } = compileFor(source, [target], { ...compiling, programs: options.programs })
   const { plan, programs } = pipelines[0]!
-  const trainBatch = bundle.manifest.train?.batch ?? 1
+  const trainBatch = bundle.manifest.train?.batch ?? compiling.batch ?? 1
   const found = new Map<string, Tunable>()
   const at = ({ fixed, perSample }: { fixed: number; perSample: number }): number => fixed + perSample * options.batch
   for (const program of programs) {

@@ -14,7 +14,7 @@ import { EXIT, UsageError } from '../exit.ts'
 import { kindOf } from '../files.ts'
 import { matchReport } from '../match-table.ts'
 import { checkModule, writeModule } from '../module.ts'
-import { freeze, FRESH, memory, names, partial, precise, storage, style, tuned, weights } from '../options.ts'
+import { freeze, FRESH, memory, names, partial, positiveInteger, precise, storage, style, tuned, weights } from '../options.ts'
 import { type Screen, showBytes } from '../screen.ts'
 import { readFrom } from '../tensors.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
@@ -35,6 +35,7 @@ export const compile: Verb = {
         'only these: infer, eval, step, train, gradients, infer/batch, train/global, ...; default stands for the usual ones (default,step/global)',
         names,
       )
+      .option('--batch <n>', "samples that an update takes, for which kernels are chosen; default: the file's", positiveInteger)
       .option('--targets <list>', 'only for these: webgpu, wasm, webgpu-f16, webgpu-software (default: webgpu,wasm)', names)
       .option(
         '--wide',
@@ -69,7 +70,8 @@ export const compile: Verb = {
         net.partial!.told(match = found, from)
       },
     }
-    const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, older: true })
+    const batch = options['batch'] as number | undefined
+    const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, ...(batch !== undefined && { batch }), older: true })
     refuseAbsent(bundle, programs)
     if (!asModule && options['weights'] === undefined) await refuseLoss(output, bundle)
     const written = asModule ? await writeModule(output, bundle, { weightsBeside, worker: options['worker'] !== false })

@@ -9,7 +9,7 @@ import { checkBundlePlace } from '../outputs.ts'
 import { netOptions, readNet } from '../bundles.ts'
 import { type Checked, checkSchedules } from '../check-schedules.ts'
 import { compileToRun, knownTo, targetsToRun } from '../compile-to-run.ts'
-import type { Lowering, NetSource } from '../net-source.ts'
+import type { NetCompileOptions, NetSource } from '../net-source.ts'
 import { deviceOf, withDevice } from '../devices.ts'
 import { EXIT } from '../exit.ts'
 import { collect, hardwareDevice, memory, positiveInteger, positiveNumber, precise, style, weights } from '../options.ts'
@@ -61,6 +61,9 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
       precise: asked.precise ?? lowering.precise,
       freeze: lowering.freeze,
       software: asked.software,
+      batch: named ?? lowering.batch,
+      // Whether a step would teach anything is another's question.
+      ...(named !== undefined && { allowOneValue: true }),
     }
     const wanted = options['program'] as readonly string[] | undefined
     const place = options['device'] as string
@@ -114,7 +117,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
 
 interface Job {
   readonly net: NetSource
-  readonly compiling: Lowering
+  readonly compiling: NetCompileOptions
   readonly programs: readonly string[]
   readonly batch: number
   readonly device: Device

@@ -82,7 +82,7 @@ describe('tune', () => {
         ]),
       ),
     ).toMatchObject({ end: 'out of time', known: 0 })
-    expect((await fusenet(['compile', at('tiny.net'), '-o', at('again'), '--cache', at('batch.json')])).code).toBe(0)
+    expect((await fusenet(['compile', at('tiny.net'), '-o', at('again'), '--cache', at('batch.json'), '--batch', '2'])).code).toBe(0)
     const kernels = async (name: string) =>
       Object.fromEntries([...(await readBundle(at(name))).files].filter(([file]) => file.endsWith('.wgsl')))
     expect(await kernels('again')).toEqual(await kernels('tuned'))
