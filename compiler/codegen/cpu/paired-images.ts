@@ -24,7 +24,8 @@ export interface PairedImages {
  * by side in a copy of the images, and stand for eight lanes beside four weights that serve both. Each sum has the terms that it had, in their order, so that
  * its bits stay. Undefined where a stage is no such product, or where a sum has several accumulators, whose terms would be others here.
  */
-export function pairImages({ images, grid }: LoopNest, stage: Stage): PairedImages | undefined {
+export function pairImages(nest: LoopNest, stage: Stage): PairedImages | undefined {
+  const { images, grid } = nest
   const { equation: e, loops, vectorReduction: k, unroll } = stage
   if (!images || images.lanes || stage.gathers || !k || (k.extent as number) % CPU.lanes !== 0) return undefined
   const sums = [...new Set(e.stores.flatMap((s) => reductions(s.value)))]
@@ -50,8 +51,8 @@ export function pairImages({ images, grid }: LoopNest, stage: Stage): PairedImag
       equation: equation(`${e.name}.images`, [], [...e.axes.filter((a) => grid.includes(a)), images.axis, k], [store(into, at, factor)]),
       loops: [inPairs, { axis: k, tile: 1, vectorized: true }],
       unroll: new Map(),
-      // A thread that goes on to a task of the same images keeps their copy.
-      ...keptFrom(factor, { grid }),
+      // A thread that goes on to a task of the same images keeps their copy; those that it has made for a task itself are others in the next one.
+      ...(!nest.scratch.includes(factor.tensor) && keptFrom(factor, { grid })),
     },
     multiply: {
       ...stage,
