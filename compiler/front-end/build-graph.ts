@@ -4,12 +4,13 @@ import type { Span } from '../../dsl/source.ts'
 import { suggest } from '../../bundle/nearest.ts'
 import type { Style } from '../../bundle/format.ts'
 import { type Constant, type Graph, type NamedOutput, type Node, type ParameterEntry, value, type Value } from '../graph/graph.ts'
-import { outputValues, producers, readers } from '../graph/query.ts'
+import { outputValues, readers } from '../graph/query.ts'
 import { nextOffset } from '../graph/storage.ts'
 import { initializerOf } from '../ops/fillers.ts'
 import type { ConstantSpec, Operator, ParameterSpec, ShapeAnswer } from '../ops/operator.ts'
 import { traitsOf } from '../ops/traits.ts'
 import { type Dim, elementsPerSample, isBatched, sameShape, showShape } from '../ir/tensor.ts'
+import { gradientProblems } from './gradient-ways.ts'
 
 export interface BuildOptions {
   readonly operators: ReadonlyMap<string, Operator>
@@ -62,7 +63,7 @@ class Builder {
     const inputs = [...this.inputs.values()]
     const bare: Graph = { name: this.program.name, inputs, parameters: [], nodes: this.nodes, outputs }
     const graph = { ...bare, parameters: this.parameters(bare), ...(this.constants.length > 0 && { constants: this.constants }) }
-    this.checkLosses(graph)
+    this.diagnostics.push(...gradientProblems(graph, this.options.operators))
     this.warnOfUnread(graph)
     return { ...(this.diagnostics.every((d) => d.severity === 'warning') && { graph }), diagnostics: this.diagnostics }
   }
@@ -265,33 +266,6 @@ class Builder {
       ],
       role === 'loss' ? 'a loss is e.g. softmax_loss(logits, label) or sum(x)' : 'a metric is e.g. accuracy(logits, label) or sum(x)',
     )
-  }
-
-  /** Every way from a loss back to a parameter must be one that gradients can take. */
-  private checkLosses(graph: Graph): void {
-    const trained = new Set(graph.parameters.filter((p) => p.trainable).map((p) => p.value))
-    const learns = new Set<Value>()
-    for (const node of graph.nodes) {
-      if ([...Object.values(node.parameters)].some((p) => trained.has(p)) || node.inputs.some((input) => learns.has(input)))
-        node.outputs.forEach((out) => learns.add(out))
-    }
-    const makers = producers(graph)
-    const told = new Set<Node>()
-    for (const loss of graph.outputs) {
-      if (loss.role !== 'loss') continue
-      // Values still to visit, the next one last.
-      const open = [loss.value]
-      for (let of = open.pop(); of; of = open.pop()) {
-        const node = makers.get(of)
-        if (!node || told.has(node) || !learns.has(of)) continue
-        told.add(node)
-        if (this.options.operators.get(node.op)!.gradient) { for (const input of [...node.inputs].reverse()) open.push(input) }
-        else this.error('graph/no-gradient', `loss ${loss.name} goes through ${node.op}, which has no gradient`, [{
-            span: node.span,
-            text: 'here',
-          }], 'make it a metric instead')
-      }
-    }
   }
 
   private warnOfUnread(graph: Graph): void {

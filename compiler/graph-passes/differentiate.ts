@@ -89,7 +89,9 @@ class Differentiation {
     for (const input of this.graph.inputs) if (this.asked(input)) this.needed.add(input)
     for (const node of this.graph.nodes) {
       if (!this.operators.get(node.op)?.gradient) continue
-      if ([...node.inputs, ...Object.values(node.parameters)].some((read) => this.needed.has(read))) {
+      const { isFlatIn } = traitsOf(this.operators, node)
+      const inputs = node.inputs.filter((_, i) => !isFlatIn?.(i))
+      if ([...inputs, ...Object.values(node.parameters)].some((read) => this.needed.has(read))) {
         for (const out of node.outputs) if (out.type === 'f32') this.needed.add(out)
       }
     }

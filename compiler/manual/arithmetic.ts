@@ -15,6 +15,9 @@ const each = (formula: string, gradient: string, example: string, more: Partial<
 
 const UNTOLD = 'WGSL does not say what that is, other devices do as IEEE does.'
 
+/** Of layers that change in steps. */
+const FLAT = 'What is in front of it learns by other ways alone, as `sub(x, floor(x))` has one.'
+
 export const arithmetic: Group = {
   title: 'Arithmetic',
   file: 'arithmetic',
@@ -116,12 +119,9 @@ export const arithmetic: Group = {
       see: ['pow'],
     }),
     reciprocal: each('1 / x', '-dy y y', 'x -> abs -> add(1) -> reciprocal', { notes: [`Of 0 there is none: ${UNTOLD}`], see: ['div'] }),
-    floor: each('the largest whole number <= x', '0', 'x -> mul(8) -> floor', { see: ['ceil', 'round'] }),
-    ceil: each('the smallest whole number >= x', '0', 'x -> mul(8) -> ceil', { see: ['floor', 'round'] }),
-    round: each('the nearest whole number, of two the even one', '0', 'x -> mul(8) -> round', {
-      notes: ['What is in front of it learns nothing: its gradient is 0.'],
-      see: ['floor', 'ceil'],
-    }),
+    floor: each('the largest whole number <= x', '0', 'x -> mul(8) -> floor', { notes: [FLAT], see: ['ceil', 'round'] }),
+    ceil: each('the smallest whole number >= x', '0', 'x -> mul(8) -> ceil', { notes: [FLAT], see: ['floor', 'round'] }),
+    round: each('the nearest whole number, of two the even one', '0', 'x -> mul(8) -> round', { notes: [FLAT], see: ['floor', 'ceil'] }),
     pow: each('x ^ exponent', 'dy exponent x ^ (exponent - 1)', 'x -> pow(2) -> global_avg_pool', {
       notes: [
         'Exponents to 16 that are whole, or a half beside a whole number, are products and square roots, exact to rounding. A negative x has powers to whole exponents alone.',

@@ -34,10 +34,14 @@ export function elementwiseOperators(fn: ElementwiseFunction): readonly Operator
       const problems = [...labelProblems(q), ...(fn.problems?.(q) ?? [])]
       return problems.length > 0 ? problems : { shape: q.inputs[0]!.shape }
     },
-    traits: { ...(fn.rectifier && { rectifier: true }), ...(fn.bounds && { bounds: fn.bounds }) },
+    traits: {
+      ...(fn.rectifier && { rectifier: true }),
+      ...(fn.bounds && { bounds: fn.bounds }),
+      ...(!gradient && { isFlatIn: () => true }),
+    },
     equations: (node) => [pointwise(node, (at) => fn.value(load(node.inputs[0]!, ...at), node.attributes))],
   }
-  if (!gradient) return [itself]
+  if (!gradient) return [{ ...itself, gradient: () => ({}) }]
   return [
     {
       ...itself,

@@ -64,6 +64,8 @@ export interface OperatorTraits {
   readonly wantsScores?: readonly [least: number, most: number]
   /** The least and the most that the output can be, where its function has bounds; rounded away from each other. */
   readonly bounds?: (attributes: Attributes) => readonly [least: number, most: number]
+  /** Whether a small change of an input, counted from 0, changes nothing, so that its gradient is 0: `floor`, the mask of `where`. Absent: of none. */
+  readonly isFlatIn?: (input: number) => boolean
   /** The output's channels are the classes that the first input's channels score: `softmax`. */
   readonly keepsClasses?: boolean
 }

@@ -35,6 +35,7 @@ const whereOperator: Operator = {
     const [mask, a, b] = allOperands(node).map((operand) => termOf(operand, node.outputs[0]!.shape)) as [Term, Term, Term]
     return [pointwise(node, (at) => chosen(mask(at), a(at), b(at)))]
   },
+  traits: { isFlatIn: (input) => input === 0 },
   gradient: (node, dy, build) => ({
     inputs: allOperands(node).flatMap((operand, at) =>
       'number' in operand ? []

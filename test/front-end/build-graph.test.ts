@@ -135,12 +135,6 @@ describe('what is refused', () => {
     expect(only(net('output o = relu(x)\n metric m = x -> sigmoid'))).toEqual(['graph/metric-not-scalar'])
   })
 
-  test('a loss that no gradient can get through', () => {
-    const { diagnostics, graph } = built(net('logits = x -> fc(3)\n loss = accuracy(logits, label)'))
-    expect(codesOf(diagnostics)).toEqual(['graph/no-gradient'])
-    expect(graph).toBeUndefined()
-  })
-
   test.each([
     ['graph/weights-shape', 'a = x -> conv(4, 3) as one\n output o = a -> conv(4, 1, weights: one)'],
     ['graph/weights-role', 'a = x -> conv(4, 3, pad: 1, bias: false) as one\n output o = a -> conv(4, 3, weights: one)'],
