@@ -71,6 +71,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   async run(inputs: Inputs, options: { readonly stats?: 'global' | 'batch' } = {}): Promise<Outputs<AnyNet, Precision>> {
     const { stats } = checkOptions('run', options, { stats: oneOf('global', 'batch') })
     const program = stats === 'batch' ? 'infer/batch' : 'infer'
+    this.#executor.endings.idle()
     return toObject(await (await this.#executor.execute(program, inputs)).values)
   }
 
@@ -114,6 +115,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   evaluate(dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+    this.#executor.endings.idle()
     return this.#executor.evaluation(() => evaluateAll(this.#executor, dataset, options))
   }
 
@@ -122,6 +124,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
   }
 
   parameters(): Promise<Map<string, TensorData>> {
+    this.#executor.endings.idle()
     return this.#executor.enqueue(() => this.#executor.store.read())
   }
 

@@ -101,6 +101,7 @@ export class RemoteNet implements Net<AnyNet> {
   }
 
   async run(inputs: Inputs, options?: { readonly stats?: 'global' | 'batch' }): Promise<Outputs> {
+    this.#endings.idle()
     return await this.#ask('run', this.#copied('run', inputs), sendable(options)) as Outputs
   }
 
@@ -180,6 +181,7 @@ export class RemoteNet implements Net<AnyNet> {
 
   async evaluate(dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
     checkDataset(dataset)
+    this.#endings.idle()
     const { datasets, listeners } = this.#parts
     const { onProgress, ...rest } = isNamed(options) ? options as EvaluateOptions : { ...options }
     const reports = typeof onProgress === 'function'
@@ -205,6 +207,7 @@ export class RemoteNet implements Net<AnyNet> {
   }
 
   async parameters(): Promise<Map<string, TensorData>> {
+    this.#endings.idle()
     return await this.#ask('parameters') as Map<string, TensorData>
   }
 
@@ -214,6 +217,7 @@ export class RemoteNet implements Net<AnyNet> {
 
   async save(to?: string | URL): Promise<Bundle> {
     if (to !== undefined) checkTarget(to)
+    this.#endings.idle()
     // A worker cannot hand out a download.
     const here = needsPage(to)
     const { bundle, weights: key } = await this.#ask('save', here || to === undefined ? undefined : `${SCHEME}//${nameIn(to)}`) as {

@@ -1,12 +1,71 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { InputError } from '../../bundle/errors.ts'
 import { arrays } from '../../runtime/data/dataset.ts'
 import type { LocalNet } from '../../runtime/net.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../runtime/snapshot.ts'
 import type { TrainEvent } from '../../runtime/train-options.ts'
 import { collect, label, opened, samples, x } from './opened.ts'
+
+describe('a loop that nobody begins', () => {
+  const LOOP = 'net.train is a loop: for await (const { loss } of net.train(data)) {}'
+  /** The warnings that a piece of work makes. */
+  const warnings = async (work: (net: LocalNet) => Promise<unknown>): Promise<string[]> => {
+    const { net } = await opened()
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    try {
+      await work(net)
+      return warn.mock.calls.map(([text]) => String(text))
+    } finally {
+      warn.mockRestore()
+    }
+  }
+  const data = samples(8)
+
+  test.each<[string, (net: LocalNet) => unknown]>([
+    ['run', (net) => net.run({ x })],
+    ['evaluate', (net) => net.evaluate(data)],
+    ['save', (net) => net.save()],
+    ['parameters', (net) => net.parameters()],
+  ])('is told, once, at %s', async (_, use) => {
+    expect(
+      await warnings(async (net) => {
+        await net.train(data)
+        await use(net)
+        await use(net)
+      }),
+    ).toEqual([LOOP])
+  })
+
+  test.each<[string, (net: LocalNet) => Promise<unknown>]>([
+    ['that an async function gives', async (net) => {
+      const made = async () => net.train(data, { steps: 2 })
+      await collect(await made())
+    }],
+    ['of an awaited train', async (net) => {
+      for await (const { step } of await net.train(data, { steps: 2 })) void step
+    }],
+    ['that is broken off', async (net) => {
+      for await (const { step } of net.train(data)) if (step > 0) break
+    }],
+    ['that is told to end before it begins', async (net) => net.train(data).return()],
+    ['that is under way', async (net) => {
+      const loop = net.train(data)
+      await loop.next()
+      await net.evaluate(data)
+      await loop.return()
+    }],
+  ])('nothing is said of one %s', async (_, work) => {
+    expect(
+      await warnings(async (net) => {
+        await work(net)
+        await net.evaluate(data)
+        net.close()
+      }),
+    ).toEqual([])
+  })
+})
 
 describe('train', () => {
   test('counts from behind calls that were not awaited', async () => {

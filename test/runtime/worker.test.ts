@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { type Arrays, arrays, BundleError, bundleFiles, type Dataset, DeviceError, Examples, InputError, mix, type Net, NonFiniteError,
   NothingLeftError, open, type OpenOptions, OtherTrainingError, packBundle, type TrainEvent } from '../../runtime/index.ts'
@@ -208,6 +208,29 @@ describe('a net in a worker', () => {
       void first.next()
       void first.return()
       expect((await net.train(data, { epochs: 1 }).next()).done).toBe(false)
+    }
+  })
+
+  test('a training that is awaited and never begun is told where it would have been felt', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    try {
+      for (const net of await both()) {
+        for (
+          const use of [
+            () => net.run({ x: new Float32Array(4 * net.batch) }),
+            () => net.evaluate(data),
+            () => net.parameters(),
+            () => net.save(),
+          ]
+        ) {
+          warn.mockClear()
+          await net.train(data)
+          await use()
+          expect(warn.mock.calls.map(([text]) => String(text))).toEqual([expect.stringContaining('net.train is a loop: for await')])
+        }
+      }
+    } finally {
+      warn.mockRestore()
     }
   })
 
