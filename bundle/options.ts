@@ -27,16 +27,20 @@ export const batchRule: Rule = [isWhole(1, 2 ** 31 - 1), 'a positive integer bel
 
 /**
  * Options as they are handed in, each by its rule; one that is undefined counts as left out. Throws InputError that tells every name that
- * there is not and every value that does not fit. `of`: whose options they are.
+ * there is not and every value that does not fit. `of`: whose options they are; `beside`: where others are.
  */
-export function checkOptions<T extends object>(of: string, given: T | undefined, rules: Readonly<Record<keyof T, Rule>>): T {
+export function checkOptions<T extends object>(of: string, given: T | undefined, rules: Readonly<Record<keyof T, Rule>>, beside = ''): T {
   if (given === undefined) return {} as T
   if (!isNamed(given)) throw new InputError(`${of} takes its options as an object, here is ${say(given)}`)
   const wrong = Object.entries(given).flatMap(([name, value]) => {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof T] : undefined
     if (!rule)
       return value === undefined ? []
-        : [`${of} has no option ${plain(name, 60)}${didYouMean(name, Object.keys(rules))} (it has ${Object.keys(rules).join(', ')})`]
+        : [
+          `${of} has no option ${plain(name, 60)}${didYouMean(name, Object.keys(rules))} (it has ${
+            Object.keys(rules).join(', ')
+          }${beside})`,
+        ]
     return value === undefined || rule[0](value) ? [] : [`${of}: ${name} ${say(value)}: ${rule[1]} is wanted`]
   })
   if (wrong.length) throw new InputError(wrong.join('\n'))

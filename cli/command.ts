@@ -119,7 +119,15 @@ const SAID_ELSEWHERE: readonly (readonly [said: string, names: readonly string[]
       'accumulate',
     ],
   ],
-  ['samples at a time are --batch', ['batch-size', 'bs', 'batchsize', 'minibatch']],
+  ['samples at a time are --batch', ['batch-size', 'batch_size', 'bs', 'b', 'batchsize', 'minibatch']],
+  ['how long is --epochs or --steps, of train', ['e', 'epoch', 'num-epochs', 'max-epochs', 'iterations', 'iters', 'max-iter', 'max-steps']],
+  ['a part of the data is --limit, of train and eval; run takes the samples that it is given', [
+    'limit',
+    'n',
+    'samples',
+    'max-samples',
+    'num-samples',
+  ]],
   ['where it runs is --device webgpu or --device wasm', ['gpu', 'cpu', 'cuda']],
   ['parameters to begin with are --weights, a training to go on with is --resume', [
     'checkpoint',

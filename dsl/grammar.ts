@@ -227,6 +227,7 @@ export class NetParser extends TokenReader {
       const type = this.named(this.take(T.Identifier))
       const dimensions: A.Expression[][] = []
       while (this.isNext(T.OpenBracket)) dimensions.push(this.dimensions())
+      if (dimensions.length === 0 && this.isNext(T.OpenParen)) this.fail()
       const whole = this.takeIf(T.Whole) !== undefined
       const classNames = type.text === 'class' ? classNamesIn(dimensions[0] ?? []) : undefined
       if (classNames) dimensions.shift()

@@ -333,6 +333,11 @@ function mendOf(mistake: Mistake, tokens: readonly Token[], at: number, source: 
   if (wanted === T.CloseParen && before?.tokenType === T.OpenParen && tokenType === T.OpenBrace)
     return `arguments have no braces around them: ${tokens[at - 2]?.image ?? ''}(name: value)`
   if (wanted === T.CloseParen && before && rule === 'call') return "is a ',' or a ')' missing in front of it?"
+  if (rule === 'input line' && tokenType === T.OpenParen && before) {
+    const end = tokens.findIndex((each, i) => i > at && each.tokenType === T.CloseParen)
+    const inside = end < 0 ? '' : source.text.slice(token.startOffset + 1, tokens[end]!.startOffset)
+    return `what stands behind ${before.image} stands in brackets: ${before.image}[${inside || '10'}]`
+  }
   if (rule === 'dimensions' && isName(before) && isName(token))
     return `a class whose name has several words stands in quotes: "${before.image} ${image}"`
   if (wanted === T.CloseBracket) return "is a ',' or a ']' missing in front of it?"

@@ -88,9 +88,9 @@ type Taken = Omit<OpenOptions, 'weights'> & { readonly weights?: ReadonlyMap<str
 function checkSource(source: unknown): void {
   const isObject = typeof source === 'object' && source !== null &&
     ('manifest' in source || source instanceof Map || source instanceof URL || isChosen(source))
-  if (isObject || (typeof source === 'string' && source !== '')) return
+  if (isObject || (typeof source === 'string' && source !== '' && !source.includes('{'))) return
   throw new InputError(
-    `open takes a bundle: the URL of its folder, 'indexeddb://name', what compile or readBundle gave, a file that a user chose, or a Map of its files; here is ${
+    `open takes a bundle: the URL of its folder, 'indexeddb://name', what compile(text) or readBundle gave, a file that a user chose, or a Map of its files; here is ${
       say(source)
     }`,
   )

@@ -42,7 +42,7 @@ async function* alone(
     keepGoing: flag,
     augment: flag,
     freeze: list,
-  })
+  }, "; open has batch, the net's text lr and solver")
   checkDataset(given)
   if (options.epochs !== undefined && options.steps !== undefined)
     throw new InputError(`train: epochs ${options.epochs} and steps ${options.steps} both say how long it trains: leave out one of them`)

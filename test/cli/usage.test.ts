@@ -29,6 +29,12 @@ describe('a wrong command line gives exit code 2 and says what was meant', () =>
       /unknown option '--lr'; this is said in the file, in its train block: train \{ solver sgd\(lr: 0\.1/,
     ],
     ['a solver', ['train', 'a.net', '--weight-decay=0.1'], /unknown option '--weight-decay.*in its train block/],
+    ['a length, by another name', ['train', 'a.net', '-e', '5'], /unknown option '-e'; how long is --epochs or --steps, of train/],
+    [
+      'a limit of what is run',
+      ['run', 'out/a', '--limit', '5'],
+      /unknown option '--limit'; a part of the data is --limit, of train and eval/,
+    ],
     ['a batch, by another name', ['train', 'a.net', '--batch-size', '3'], /unknown option '--batch-size'[^]*--batch/],
     ['a device, by its name', ['eval', 'a', '--gpu'], /unknown option '--gpu'; where it runs is --device webgpu/],
     ['an option that nothing is like', ['eval', 'a', '--frobnicate'], /unknown option '--frobnicate'$/m],

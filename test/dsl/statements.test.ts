@@ -317,6 +317,17 @@ test.each([
   expect(mistakes(`net n {\n input x: f32[4]\n a = x -> relu\n ${line}\n}`)[0]!.hint).toBe(hint)
 })
 
+test.each([
+  ['class(10)', 'class[10]'],
+  ['class(cat, dog)', 'class[cat, dog]'],
+  ['class()', 'class[10]'],
+  ['f32(3, 8, 8)', 'f32[3, 8, 8]'],
+])('input a: %s: one error, with the brackets', (type, mend) => {
+  const found = mistakes(`net n {\n input x: f32[4]\n input a: ${type}\n output y = x -> relu\n}`)
+  expect(found.map((d) => [d.code, underlined(d)])).toEqual([['syntax/unexpected', '(']])
+  expect(found[0]!.hint).toBe(`what stands behind ${type.split('(')[0]} stands in brackets: ${mend}`)
+})
+
 describe('a statement that is a value', () => {
   const told = (body: string) => mistakes(net(body)).map((d) => [d.code, underlined(d), d.message, d.hint])
 

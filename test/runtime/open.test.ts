@@ -117,6 +117,12 @@ describe('what is handed in', () => {
     expect(await refusal(source, { device: new FakeDevice() })).toMatch(message)
   })
 
+  test('the text of a net is told to be compiled first', async () => {
+    const error = open('net n { input x: f32[4] output y = x -> relu }', { device: new FakeDevice() })
+    await expect(error).rejects.toThrow(/open takes a bundle: .*what compile\(text\) or readBundle gave.*; here is "net n \{/)
+    await expect(error).rejects.toBeInstanceOf(InputError)
+  })
+
   test('a bundle without files, or with weights that are no Map, is refused as a bundle', async () => {
     const device = new FakeDevice()
     const { manifest, files } = fixture()

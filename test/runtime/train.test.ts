@@ -233,6 +233,13 @@ describe('options of train and evaluate', () => {
     ): [string, unknown, RegExp] => [`ahead ${String(n)}`, { ahead: n }, /train: ahead .*: a whole number from 0 on/]),
     ['stats', { stats: 'batchh' }, /train: stats "batchh": 'batch' or 'global' is wanted/],
     ['a name with a slip', { epoch: 3 }, /train has no option epoch; did you mean epochs\?/],
+    ...['lr', 'learningRate', 'batchSize', 'batch_size', 'optimizer'].map((
+      name,
+    ): [string, unknown, RegExp] => [
+      `${name}, which is said elsewhere`,
+      { [name]: 3 },
+      /it has epochs, .*; open has batch, the net's text lr and solver\)/,
+    ]),
     ['null', null, /train takes its options as an object, here is null/],
     ['a number', 3, /train takes its options as an object, here is 3/],
   ])('train: %s', async (_, options, message) => {
