@@ -98,15 +98,15 @@ async function compare([merged, ...others], shared, open) {
   let rounding
   for (const { name } of compared) {
     const found = []
-    do found.push(differences(await result(name, found.length), await result(merged.name, found.length)))
+    do found.push(differences(await result(name, found.length), await result(merged.name, found.length), shared.weights))
     while (!isSmall(smallest(found)) && found.length < TRIES)
     const least = smallest(found)
     difference[name] = least.losses.reduce((most, d) => (Number.isNaN(most) || most >= d ? most : d), 0)
     if (isSmall(least)) continue
     rounding ??= smallest([
-      differences(await result(merged.name, 1), merged),
-      differences(await result(merged.name, 2), merged),
-      differences(await result(merged.name, 2), await result(merged.name, 1)),
+      differences(await result(merged.name, 1), merged, shared.weights),
+      differences(await result(merged.name, 2), merged, shared.weights),
+      differences(await result(merged.name, 2), await result(merged.name, 1), shared.weights),
     ])
     const why = judge(least, rounding)
     if (why === undefined) continue

@@ -17,6 +17,8 @@ const MOST = 0.5
  * products one after the other, even where both are right.
  */
 const NUDGE = 2 ** -18
+/** The last place of a float32 number is at most so much of it. */
+const ULP = 2 ** -23
 
 /** Weights whose last digits are others. */
 export function nudged(weights, seed) {
@@ -25,21 +27,29 @@ export function nudged(weights, seed) {
   return new Map([...weights].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.map((v) => v * (1 + sign() * NUDGE)) }]))
 }
 
-/** How far losses (or outputs) are apart, by the largest; and the moves of each parameter, by their norm: `{ losses: [...], moves: { name: ... } }`. */
-export function differences(subject, reference) {
+/**
+ * How far losses (or outputs) are apart, by the largest; and the moves of each parameter, by their norm: `{ losses: [...], moves: { name: ... } }`. `weights`: those
+ * that moved.
+ */
+export function differences(subject, reference, weights) {
   const largest = reference.check.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
   const losses = Array.from(reference.check, (v, i) => Math.abs(v - (subject.check[i] ?? NaN)) / largest)
   const moves = Object.fromEntries(
     [...subject.moves ?? []].filter(([name]) => reference.moves?.has(name))
-      .map(([name, move]) => [name, distance(move, reference.moves.get(name))]),
+      .map(([name, move]) => [name, distance(move, reference.moves.get(name), weights?.get(name)?.data)]),
   )
   return { losses, moves }
 }
 
-function distance(a, b) {
+/**
+ * A move is read off weights of float32, before and after: their last place is no part of it. Where a gradient is 0 but for rounding, as of a beta that the
+ * next batch_norm takes off again, a move is nothing but last places, the same from weights with other last digits.
+ */
+function distance(a, b, weights) {
   let [apart, size] = [0, 0]
   for (let i = 0; i < b.length; i++) {
-    apart += (a[i] - b[i]) ** 2
+    const lastPlace = weights ? ULP * (Math.abs(weights[i]) + Math.abs(b[i])) : 0
+    apart += Math.max(0, Math.abs(a[i] - b[i]) - lastPlace) ** 2
     size += b[i] ** 2
   }
   return size === 0 ? Math.sqrt(apart) : Math.sqrt(apart / size)
