@@ -62,6 +62,7 @@ for (const file of filesIn(dist)) if (file.endsWith('.js') && !used.has(file)) r
 const files = filesIn(dist)
 await withoutComments(files.filter((file) => file.endsWith('.js')))
 withoutPassing()
+joinTemplates()
 const kept = reached(namedBy(exports, '.d.ts'), '.d.ts')
 for (const file of files) if (file.endsWith('.d.ts') && !kept.has(file)) rmSync(file)
 
@@ -69,6 +70,13 @@ function filesIn(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) =>
     join(entry.parentPath, entry.name)
   )
+}
+
+/** What `fusenet init` begins with, as one file. */
+function joinTemplates() {
+  const folder = join(root, 'templates')
+  const texts = filesIn(folder).sort().map((file) => [relative(folder, file).replaceAll(sep, '/'), readFileSync(file, 'utf8')])
+  writeFileSync(join(dist, 'cli', 'templates.json'), JSON.stringify(Object.fromEntries(texts)))
 }
 
 /** What ROOMS hold is joined; entries of the package stay, and what modules of other folders import. Gives the joined files. */

@@ -1,7 +1,7 @@
 /** The package in Node: a server without a window, the command, and packages that it asks for by name. */
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { root } from '../steps.mjs'
 import { FOR_BUILDS, fusenet, LINE, packageOf, run, same, spawn } from './project.mjs'
 
@@ -54,6 +54,23 @@ export const NODE = {
     const { outputs } = JSON.parse(run(project, fusenet(project), 'run', 'line', '--input', 'x.csv', '--json'))
     same(outputs.y_.shape.join(), '2,1')
     same(existsSync(join(project, 'line', 'bundle.d.ts')), true)
+  },
+
+  'a project begins as the sources have it': ({ project, clone }) => {
+    for (const template of ['vite', 'node', 'page']) {
+      run(project, fusenet(project), 'init', join('begun', template), '--template', template, '--name', 'my-net')
+      for (const part of ['common', template]) {
+        const folder = join(clone, 'templates', part)
+        for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())) {
+          const path = relative(folder, join(entry.parentPath, entry.name))
+          const wanted = readFileSync(join(folder, path), 'utf8').replaceAll('{{name}}', 'my-net').replaceAll(
+            '{{fusenet}}',
+            `^${packageOf(project).version}`,
+          )
+          same(readFileSync(join(project, 'begun', template, path.replace('_gitignore', '.gitignore')), 'utf8'), wanted)
+        }
+      }
+    }
   },
 
   'the command and a script import a model': ({ project }) => {
