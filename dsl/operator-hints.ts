@@ -27,12 +27,43 @@ const POWERS =
 /** A hint for `x + y` of tensors. */
 export function operatorMend(operator: string, left: string, right: string, layers: ReadonlyMap<string, unknown>): string {
   const layer = LAYERS.get(operator)
-  return layer !== undefined && layers.has(layer) ? `tensors are joined by layers: ${layer}(${left}, ${right})` : UNKNOWN
+  if (layer !== undefined && layers.has(layer)) return `tensors are joined by layers: ${layer}(${left}, ${right})`
+  const given = layers.has('where') ? choiceBy(operator, left, right) : undefined
+  return given === undefined ? UNKNOWN
+    : `a mask takes one of two values where it is not 0: ${given} is a where ${left} ${operator} ${right}, else b`
+}
+
+/** What takes `a` where a comparison of tensors holds, else `b`. */
+function choiceBy(operator: string, left: string, right: string): string | undefined {
+  const above = (
+    x: string,
+    y: string,
+  ): string => (y === '0' ? `${x} -> relu` : x === '0' ? `${y} -> neg -> relu` : `sub(${x}, ${y}) -> relu`)
+  const apart = right === '0' ? left : left === '0' ? right : `sub(${left}, ${right})`
+  switch (operator) {
+    case '>':
+      return `where(${above(left, right)}, a, b)`
+    case '<':
+      return `where(${above(right, left)}, a, b)`
+    case '>=':
+      return `where(${above(right, left)}, b, a)`
+    case '<=':
+      return `where(${above(left, right)}, b, a)`
+    case '!=':
+      return `where(${apart}, a, b)`
+    case '==':
+      return `where(${apart}, b, a)`
+    default:
+      return undefined
+  }
 }
 
 /** A hint for an operator behind a layer, `x -> relu * 2`: what follows `->` is layers alone. */
 export const linkMend = (operator: string, right: string): string => {
   const layer = LAYERS.get(operator)
+  const given = layer === undefined ? choiceBy(operator, 'h', right) : undefined
+  if (given !== undefined)
+    return `a mask takes one of two values where it is not 0: give what stands in front a name, as h, and write ${given}`
   return layer === undefined ? UNKNOWN : layer === 'pow' ? powerMend(right) : `tensors are joined by layers: -> ${layer}(${right})`
 }
 

@@ -20,6 +20,9 @@ const whereOperator: Operator = {
     name: 'where',
     values: { min: 3, max: 3, numbers: true },
     parameters: [],
+    mends: Object.fromEntries(
+      ['mask', 'condition', 'a', 'b', 'input', 'other', 'x', 'y'].map((name) => [name, 'operands have no names: write where(mask, a, b)']),
+    ),
     doc:
       'its second operand where the first is not 0, else its third, element by element; dimensions of 1 are repeated, and both may be numbers',
   },

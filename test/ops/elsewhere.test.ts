@@ -118,6 +118,14 @@ describe('layers by the names that others give them', () => {
     ['h = x -> GlobalAveragePooling2D', 'GlobalAveragePooling2D (Keras) is `global_avg_pool` here'],
     ['h = Eltwise(x, x, operation: PROD)', 'Eltwise (Caffe) is `mul(x, x)` here'],
     ['h = subtract(x, x)', 'subtract (Keras) is `sub(x, x)` here'],
+    ['h = x -> rint', 'rint (NumPy) is `round` here'],
+    ['h = x -> sign', 'where(x -> relu, 1, where(x, -1, 0)) is the sign of x'],
+    ['h = x -> Greater(0)', 'x > c is a mask: x -> sub(c) -> relu is not 0 there, and where(mask, a, b) takes one of two by it'],
+    ['h = x -> fmod(2)', 'sub(x, x -> div(n) -> floor -> mul(n)) is what is left of x by n, with the sign of n'],
+    [
+      'h = x -> batch_norm(use_global_stats: true)',
+      'true in both phases is stats: global(scale_factor: true); where training takes those of its batch, leave it out: nothing else does',
+    ],
     [
       'h = v -> Dropout2d(0.3)',
       'Dropout2d (PyTorch) is `dropout(p: 0.3)` here; values are dropped one by one here, not channel by channel',

@@ -73,6 +73,8 @@ const batchNorm: Operator = {
     mends: {
       momentum:
         'write the weight of the newest batch: stats: moving(newest: 0.1) is momentum 0.1 of PyTorch, and 0.9 of Keras and TensorFlow',
+      use_global_stats:
+        'true in both phases is stats: global(scale_factor: true); where training takes those of its batch, leave it out: nothing else does',
     },
     doc: 'normalizes each channel over the batch and the positions of the map',
   },

@@ -15,6 +15,8 @@ const noNormalization = (name: string): Synonym => ({
   none: `there is no ${name}: batch_norm normalizes over the batch, layer_norm, group_norm and instance_norm each sample by itself`,
 })
 
+const COMPARED = 'x > c is a mask: x -> sub(c) -> relu is not 0 there, and where(mask, a, b) takes one of two by it'
+
 export const layersElsewhere: Synonyms = {
   ...reductionsElsewhere,
   ...sampleNormsElsewhere,
@@ -162,7 +164,26 @@ export const layersElsewhere: Synonyms = {
     { name: 'square', of: 'Keras', write: 'pow(2)' },
   ],
   mul: [...same('Keras', 'multiply'), ...same('ONNX', 'Prod'), ...same('others', 'times', 'product', 'scale_by')],
-  where: [{ name: 'masked_fill', of: 'PyTorch', none: 'where(mask, value, x) takes the value where the mask is not 0' }],
+  where: [
+    { name: 'masked_fill', of: 'PyTorch', none: 'where(mask, value, x) takes the value where the mask is not 0' },
+    ...['greater', 'gt', 'less', 'lt', 'greater_equal', 'less_equal'].map((name) => ({
+      name,
+      of: name.endsWith('t') ? 'PyTorch' : 'ONNX',
+      none: COMPARED,
+    })),
+    { name: 'sign', of: 'PyTorch', none: 'where(x -> relu, 1, where(x, -1, 0)) is the sign of x' },
+    ...['heaviside', 'step'].map((name) => ({ name, of: 'NumPy', none: 'where(x -> relu, 1, 0) is 1 where x > 0, else 0' })),
+  ],
+  floor: [
+    { name: 'trunc', of: 'PyTorch', none: 'where(x -> relu, x -> floor, x -> ceil) is x without what is behind its point' },
+    { name: 'frac', of: 'PyTorch', none: 'sub(x, x -> floor) is what is behind the point of x, from 0 to 1' },
+    ...['fmod', 'remainder', 'floormod'].map((name) => ({
+      name,
+      of: name === 'floormod' ? 'TensorFlow' : 'PyTorch',
+      none: 'sub(x, x -> div(n) -> floor -> mul(n)) is what is left of x by n, with the sign of n',
+    })),
+  ],
+  round: [{ name: 'rint', of: 'NumPy' }],
   max: [...same('Keras', 'maximum'), { name: 'maxout', of: 'others', none: 'max(a, b) of two layers, or of two slices of one' }],
   concat: [
     ...same('Keras', 'concatenate'),

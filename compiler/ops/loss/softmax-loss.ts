@@ -19,10 +19,16 @@ export function labelledScore(x: Tensor, labels: Tensor, at: readonly IndexLike[
 /** -log softmax(x)[label] = log(sum exp(x - m)) - (x[label] - m) */
 const softmaxLoss: Operator = {
   name: 'softmax_loss',
-  signature: lossSignature('softmax_loss', 2, [
-    { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
-    normalization('valid'),
-  ], "minus the logarithm of the labelled class' probability"),
+  signature: {
+    ...lossSignature('softmax_loss', 2, [
+      { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
+      normalization('valid'),
+    ], "minus the logarithm of the labelled class' probability"),
+    mends: {
+      label_smoothing:
+        'smoothing by s is two losses: this one with weight: 1 - s, and sum(scores -> log_softmax, weight: -s / (classes * batch))',
+    },
+  },
   traits: { betterIs: 'lower', comparesLabels: true, applies: 'softmax', wantsScores: [-2, -Infinity] },
   shape: scalarUnless(labelledProblems),
   equations: (node) => {
