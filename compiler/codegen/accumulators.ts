@@ -217,10 +217,11 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
       node.kind === 'load' && e.axes.some((a) => freeAxes(node).has(a))
     ) as Load
     const form = linearIndex(tensor, at)
-    // Where terms lie in lanes, so does the other factor: what it has for some rows is there for all of these.
-    const other = factors[map === 'a' ? 1 : 0]!.part
-    if (across) { for (const step of steps) this.value(other, take(groups[0]![0]!, step)) }
-    const rows = new Map<string, { readonly order: number; readonly added: { readonly point: Point; readonly g: number }[] }>()
+    const other = factors[map === 'a' ? 1 : 0]!
+    const rows = new Map<
+      string,
+      { readonly order: number; readonly added: { readonly point: Point; readonly step: ReductionStep; readonly g: number }[] }
+    >()
     for (const step of steps) {
       const turn = column ? step.at.find(([a]) => a === column)![1].constant : 0
       groups.forEach(([given], g) => {
@@ -231,14 +232,25 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
         const key = `${turn} ${lanes.first.termsKey} ${place}`
         const row = rows.get(key) ?? { order: turn * FAR + place, added: [] }
         rows.set(key, row)
-        row.added.push({ point, g })
+        row.added.push({ point, step, g })
       })
     }
+    // Where terms lie in lanes, so does the other factor: what it has for a row of windows is there for all rows of the map. Steps that are repeated add zero.
+    const shared = new Map<ReductionStep, Map<number, Operand>>(across ? steps.map((step) => [step, new Map()]) : [])
+    const share = (point: Point, step: ReductionStep, g: number): void => {
+      const [values, which] = [shared.get(step)!, other.of[g]!]
+      if (values.has(which)) return
+      const value = this.value(other.part, point)
+      values.set(which, step.repeated === undefined ? value : this.builder.select(this.builder.laneMask(4, step.repeated), value, float(0)))
+    }
     for (const { added } of [...rows.values()].sort((a, b) => a.order - b.order)) {
+      if (across) { for (const { point, step, g } of added) share(point, step, g) }
       this.builder.step(() =>
         this.withUpdates((updates) => {
-          for (const { point, g } of added) {
-            const [a, b] = factors.map(({ part }) => this.value(part, point))
+          for (const { point, step, g } of added) {
+            const [a, b] = factors.map((factor) =>
+              (factor === other ? shared.get(step)?.get(other.of[g]!) : undefined) ?? this.value(factor.part, point)
+            )
             this.addProduct(accumulators[g]!, a!, b!, updates)
           }
         })

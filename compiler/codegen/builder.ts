@@ -42,9 +42,9 @@ export class KernelBuilder extends IndexArithmetic {
     return this.op('within', [this.ramp(at, step), typeof extent === 'number' ? int(extent) : operands.batch(extent)], 'bool')
   }
 
-  /** A condition that holds in the first `count` lanes of four. */
-  laneMask(count: number): Operand {
-    return operands.vector(range(4).map((lane) => truth(lane < count)))
+  /** A condition that holds in lanes of four before `end`, from `start` on. */
+  laneMask(end: number, start = 0): Operand {
+    return operands.vector(range(4).map((lane) => truth(lane >= start && lane < end)))
   }
 
   /** Whether a condition is known to hold in the scope that is being written. */

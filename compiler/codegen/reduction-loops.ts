@@ -17,6 +17,8 @@ export interface ReductionStep {
   readonly lanes?: Axis
   /** The number of the four steps that exist; absent: all. */
   readonly count?: number
+  /** How many of the four steps, the first ones, were taken before: not with `count`. */
+  readonly repeated?: number
   /** The index of these four steps among the fours of a round. */
   readonly turn?: number
 }
@@ -70,7 +72,7 @@ export const take = (point: Point, step: ReductionStep): Point =>
  */
 export function openLoops(
   builder: KernelBuilder,
-  { unroll }: LoopTiling,
+  { unroll, slides }: LoopTiling,
   axes: readonly Axis[],
   { across, strided }: LoopForm,
   guardsOf: (steps: readonly ReductionStep[], opened: Axis) => Operand[],
@@ -88,7 +90,7 @@ export function openLoops(
       )
     }
     const factor = unroll.get(next) ?? 1
-    if (next === across) return openAcross(builder, next, factor, (inner) => open(others, inner(steps)))
+    if (next === across) return openAcross(builder, next, factor, slides !== undefined, (inner) => open(others, inner(steps)))
     invariant(
       factor === 1 || (typeof next.extent === 'number' && next.extent % factor === 0),
       () => `${next.name} cannot be written out by ${factor}`,
@@ -105,18 +107,29 @@ export function openLoops(
   open([...axes.filter((a) => !whole(a)), ...axes.filter(whole)], [{ at: [] }])
 }
 
-/** Rounds of four steps (of `written` fours), then the rest with what is missing masked. */
+/**
+ * Rounds of four steps (of `written` fours), then the rest with what is missing masked; `overlap`: its last four are moved back into the axis instead, where
+ * that has as many, and repeat steps.
+ */
 function openAcross(
   builder: KernelBuilder,
   a: Axis,
   written: number,
+  overlap: boolean,
   open: (inner: (steps: readonly ReductionStep[]) => ReductionStep[]) => void,
 ): void {
   const extent = a.extent as number
   const fours = Math.floor(extent / 4)
   const rounds = Math.floor(fours / written)
-  const four = (steps: readonly ReductionStep[], start: Index, turn: number, count?: number): ReductionStep[] =>
-    steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, turn, ...(count !== undefined && { count }) }))
+  const four = (
+    steps: readonly ReductionStep[],
+    start: Index,
+    turn: number,
+    part?: Pick<ReductionStep, 'count' | 'repeated'>,
+  ): ReductionStep[] => steps.map((step) => ({ at: [...step.at, [a, start]], lanes: a, turn, ...part }))
+  const last = (steps: readonly ReductionStep[], turn: number): ReductionStep[] =>
+    overlap && fours > 0 ? four(steps, index(extent - 4), turn, { repeated: 4 - extent % 4 })
+      : four(steps, index(4 * fours), turn, { count: extent % 4 })
   if (rounds > 0) {
     builder.countedLoop(
       a,
@@ -128,7 +141,7 @@ function openAcross(
   if (rest.length > 0 || extent % 4 > 0) {
     open((steps) => [
       ...rest.flatMap((start, i) => four(steps, index(start), i)),
-      ...(extent % 4 > 0 ? four(steps, index(4 * fours), rest.length, extent % 4) : []),
+      ...(extent % 4 > 0 ? last(steps, rest.length) : []),
     ])
   }
 }

@@ -2,8 +2,8 @@ import { freeAxes } from '../../ir/analysis.ts'
 import { type Axis, axesOf } from '../../ir/affine.ts'
 import { type Expression, walk } from '../../ir/expression.ts'
 import { elementsPerSample } from '../../ir/tensor.ts'
-import { batchReduction, mayPack, needsPacking, rankContractions } from './contraction.ts'
-import { CPU, stepsAtOnce, tailWaste } from './cost-model.ts'
+import { batchReduction, mayPack, needsPacking } from './contraction.ts'
+import { CPU, pointsOf, stepsAtOnce, tailWaste } from './cost-model.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
@@ -11,7 +11,8 @@ import type { Contraction } from './simplify.ts'
 /**
  * The schedule of the gradient of a depthwise filter: a task has a channel and takes the whole map of one image after the other. The input is packed with
  * its padding, and elements of the filter are added up in lanes along rows of the map. Tasks of some rows each would do little more than begin,
- * and mask every vector anew for each element of the filter. Undefined where an equation is no such gradient, or its rows do not fill a vector.
+ * and mask every vector anew for each element of the filter. Undefined where an equation is no such gradient, its rows do not fill a vector, or its maps have
+ * too few points.
  */
 export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | undefined {
   const { equation: e, main } = c
@@ -19,7 +20,7 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
   const column = main.axes.at(-1)!
   if (!batch || !mayPack(c) || e.sides.length > 0 || batch === column) return undefined
   const columns = column.extent as number
-  if (columns <= CPU.lanes) return undefined
+  if (columns < CPU.lanes || pointsOf(main.axes.filter(isCounted)) < LEAST_POINTS) return undefined
   for (const input of ['a', 'b'] as const) {
     const [inputs, gradients] = [main.body[input], main.body[otherFactor(input)]]
     const [p, q] = [freeAxes(inputs), freeAxes(gradients)]
@@ -28,7 +29,6 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
     if (filter.length !== 2 || e.axes.some((a) => !p.has(a)) || !q.has(column)) continue
     const [filterRow, filterColumn] = filter as [Axis, Axis]
     if (!moveTogether(inputs, filterColumn, column)) continue
-    if (columns < GOOD_COLUMNS && !packsRows(c)) return undefined
     const rows = e.axes.filter((a) => q.has(a) && moveTogether(inputs, filterRow, a))
     const packed = [input, ...(needsPacking(gradients) ? [otherFactor(input)] : [])]
     // All rows of a map, where they keep to the cache.
@@ -51,18 +51,14 @@ export function chooseDepthwiseGradient(c: Contraction): ContractionSchedule | u
 
 /** Steps that are written out: of some rows, where those divide a map, so that what windows of neighbouring rows share is loaded once; else of columns. */
 function unrolled(row: Axis | undefined, column: Axis): [Axis, number][] {
-  const count = row && [4, 3, 2].find((d) => (row.extent as number) % d === 0)
+  const count = row && [4, 7, 5, 6, 3, 2].find((d) => (row.extent as number) % d === 0)
   return count === undefined ? [[column, stepsAtOnce(column)]] : [[row!, count]]
 }
 
-/**
- * Columns of a map below which masks cost less than packing (a map of 6 x 6 loses half of its speed), but where rows are packed in any case: a vector that is
- * alone in its row has masks that are known when it is compiled.
- */
-const GOOD_COLUMNS = 2 * CPU.lanes
+/** Points of a map below which it is not worth packing: 3 x 4 takes 2.5 times the time of channels in lanes, 3 x 5 and 2 x 8 gain. */
+const LEAST_POINTS = 15
 
-/** Whether a direct schedule would pack, row by row: whole maps of 25 x 5 take half the time of that. */
-const packsRows = (c: Contraction): boolean => (rankContractions(c, 1)[0]?.packed.length ?? 0) > 0
+const isCounted = (a: Axis): boolean => typeof a.extent === 'number'
 
 function fitsInCache(f: Expression, fixed: ReadonlySet<Axis>, lanes: Axis): boolean {
   const packed = packFactor('map', f, fixed, lanes)

@@ -67,8 +67,13 @@ export class Operations {
           code.op('i32.eqz').op('i32.and')
         }
         return
-      case 'select':
-        if (four && isZero(c)) {
+      case 'select': {
+        const mask = four ? lanesThatHold(a) : undefined
+        if (mask) {
+          // One instruction, where engines would make the vector of a mask anew each time.
+          push(b, c)
+          code.shuffle(...mask)
+        } else if (four && isZero(c)) {
           push(b, a)
           code.op('v128.and')
         } else if (four && isZero(b)) {
@@ -80,6 +85,7 @@ export class Operations {
           else code.op('select')
         }
         return
+      }
       case 'sign':
         if (four) {
           code.f32x4(1, 1, 1, 1)
@@ -193,6 +199,13 @@ export class Operations {
     code.set(first)
     code.get(pair).get(first).shuffle(0, 1, 4, 5).get(pair).get(first).shuffle(2, 3, 6, 7).op('f32x4.add')
   }
+}
+
+/** Lanes of the first operand of a choice where its condition holds, else of the second; undefined where it is not known. */
+function lanesThatHold(condition: Operand): [number, number, number, number] | undefined {
+  if (condition.kind !== 'vector') return undefined
+  const lanes = condition.parts.map((part, lane) => (part.kind !== 'truth' ? undefined : part.value ? lane : 4 + lane))
+  return lanes.every((lane) => lane !== undefined) ? lanes as [number, number, number, number] : undefined
 }
 
 const isNumber = (operand: Operand): boolean =>

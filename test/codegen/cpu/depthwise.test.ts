@@ -73,8 +73,37 @@ test('elements of a filter share rows of the map in its gradient, where a number
     return [slides(nest), Object.entries(schedule.unroll).find(([axis]) => axis.endsWith(':h'))?.[1]]
   }
   expect(rowsAtOnce(20)).toEqual([true, 4])
-  expect(rowsAtOnce(18)).toEqual([true, 3])
+  expect(rowsAtOnce(18)).toEqual([true, 6])
+  expect(rowsAtOnce(14)).toEqual([true, 7])
+  expect(rowsAtOnce(9)).toEqual([true, 3])
   expect(rowsAtOnce(19)).toEqual([false, undefined])
+})
+
+test('the map is packed for the gradient of its filter, small ones too, where rows fill a vector', () => {
+  const packs = (map: readonly [number, number], conv = '8, 3, pad: 1, groups: 8'): boolean => {
+    const { schedule } = kernel(net(map, conv), /^own\.dweight\.partial/)
+    return schedule.algorithm === 'contraction' && schedule.packed.length > 0 && schedule.vectorReduction !== undefined
+  }
+  expect(packs([7, 7])).toBe(true)
+  expect(packs([4, 4])).toBe(true)
+  expect(packs([14, 14], '8, 7, stride: 2, pad: 3, groups: 8')).toBe(true)
+  // Of fewer points four channels lie in lanes.
+  expect(packs([3, 4])).toBe(false)
+  expect(packs([9, 3])).toBe(false)
+})
+
+test('the last four of a row that has no whole number of fours begin in front of its end, and what was added before adds nothing', async () => {
+  const text = `
+    net d {
+      input x: f32[8, 7, 7]
+      input g: f32[8, 7, 7]
+      loss = sum(mul(x -> conv(8, 3, pad: 1, groups: 8, bias: false) as own, g))
+    }`
+  const opened = await open(compile(text, { targets: ['wasm'], programs: ['gradients'] }), { device: await wasm({ threads: 1 }), batch: 1 })
+  const { grads } = await opened.step({ x: new Float32Array(8 * 49).fill(1), g: new Float32Array(8 * 49).fill(1) }, { update: false })
+  opened.close()
+  // Products inside of the map: 6 or 7 rows by 6 or 7 columns.
+  expect([...grads['own.weight']!.subarray(0, 9)]).toEqual([36, 42, 36, 42, 49, 42, 36, 42, 36])
 })
 
 test('sums over several channels, and windows too large to be written out, are taken step by step', () => {
@@ -108,6 +137,9 @@ describe.each(
     [[4, 4], '8, 3, pad: 1, groups: 8'],
     [[8, 7], '8, 3, pad: 1, groups: 8'],
     [[5, 5], '16, 3, pad: 1, groups: 8'],
+    [[7, 7], '8, 5, pad: 2, groups: 8'],
+    [[14, 14], '16, 7, stride: 2, pad: 3, groups: 8'],
+    [[25, 6], '16, 3, pad: 1, groups: 8'],
     [[8, 9], '8, 3, stride: 2, pad: 1, groups: 8'],
   ] as const,
 )('the gradients of maps of %j behind conv(%s)', (map, conv) => {
