@@ -56,7 +56,17 @@ function castTo(node: OnnxNode, type: ElementType): void {
   }
   if (type.kind === 'bool') return node.give(x.type === 'bool' ? x : node.emit('where', [x, 1, 0], {}, x.dims, { type: 'bool' }))
   if (type.kind === 'int' && x.type !== 'float') return node.give({ ...x, type: 'int' })
-  return node.refuse(`it makes ${type.name} of what the net computes, which rounds`, 'cut it off with --outputs')
+  if (type.kind === 'int' && type.bits >= 32) return node.give(towardsZero(node, x))
+  return node.refuse(
+    `it makes ${type.name} of what the net computes, which wraps around`,
+    'cut it off with --outputs, or make int32 of it in the model',
+  )
+}
+
+/** The whole part. */
+function towardsZero(node: OnnxNode, x: Tensor): Tensor {
+  const inner = (op: string): Tensor => node.emit(op, [x], {}, x.dims, { main: false })
+  return node.emit('where', [inner('relu'), inner('floor'), inner('ceil')], {}, x.dims, { type: 'int' })
 }
 
 const cast = (node: OnnxNode): void =>

@@ -4,6 +4,7 @@ import type { Numbers } from '../tensor-data.ts'
 import type { OnnxNode } from '../node.ts'
 import { type Constant, lazyConstant, parameterOf, rankOf, shapeOf, transposed } from '../value.ts'
 import { broadcastShape } from './arithmetic.ts'
+import { productOf } from './contraction.ts'
 import { alignedTo, broadcastDims, operandOf } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 import { repeating, reshaped } from './rearrange.ts'
@@ -49,16 +50,16 @@ function rowOf(c: Constant, out: number): Constant | undefined {
   return count === 1 ? lazyConstant(c, [out], () => new Float32Array(out).fill(c.values()[0]!)) : undefined
 }
 
-/** Rows of x times a constant matrix: fc on the last axis. */
+/** Rows of x times a constant matrix: fc on the last axis. All other products of matrices are sums of products, as those of attention. */
 function matMul(node: OnnxNode): void {
-  const first = node.value(0)
-  if (first.kind === 'constant')
-    return node.refuse('its first operand is a constant', 'a constant matrix on the right, or Gemm, becomes fc')
-  const x = node.tensor(0)
-  const b = node.constant(1, 'the second operand')
+  const [first, b] = [node.value(0), node.value(1)]
+  const x = first.kind === 'tensor' ? first : node.tensor(1)
+  for (const c of [first, b])
+    if (c.kind === 'constant' && c.shape.length < 2)
+      return node.refuse(`one operand is ${showDimensions(c.shape)}`, 'give it two axes in the model')
+  if (first.kind === 'constant' || b.kind === 'tensor' || b.shape.slice(0, -2).some((dim) => dim !== 1))
+    return node.give(productOf(node, first, b))
   const [features, out] = b.shape.slice(-2) as [number, number]
-  if (b.shape.length < 2 || b.shape.slice(0, -2).some((dim) => dim !== 1))
-    return node.refuse(`its second operand is ${showDimensions(b.shape)}`, 'one matrix for all becomes fc')
   if (features !== x.dims.at(-1)) return node.refuse(`its matrix wants ${features} features, and there are ${x.dims.at(-1)}`)
   node.give(
     node.emit('fc', [x], { out, bias: false, ...(x.dims.length > 1 && { axis: -1 }) }, [...x.dims.slice(0, -1), out], {

@@ -2,6 +2,7 @@ import { activationOperators } from './activation.ts'
 import { arithmeticOperators } from './arithmetic.ts'
 import { comparisonOperators } from './comparison.ts'
 import { constantOperators } from './constants.ts'
+import { contractionOperators } from './contraction.ts'
 import { convolutionOperators } from './convolution.ts'
 import { matrixOperators } from './matrix.ts'
 import { normalizationOperators } from './normalization.ts'
@@ -27,6 +28,7 @@ const OLDER = new Set(
 const rows: readonly OnnxOperator[] = [
   ...convolutionOperators,
   ...matrixOperators,
+  ...contractionOperators,
   ...poolingOperators,
   ...normalizationOperators,
   ...activationOperators,

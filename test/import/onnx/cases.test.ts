@@ -210,6 +210,85 @@ describe('matrices and normalization', () => {
     })
   })
 
+  /** Matrices [rows, inner] times [inner, columns], pair by pair. */
+  const products = (a: readonly number[], b: readonly number[], rows: number, inner: number, columns: number): number[] =>
+    Array.from({ length: a.length / inner * columns }, (_, at) => {
+      const [matrix, row, column] = [Math.floor(at / (rows * columns)), Math.floor(at / columns) % rows, at % columns]
+      return sum(
+        Array.from({ length: inner }, (__, k) => a[(matrix * rows + row) * inner + k]! * b[(matrix * inner + k) * columns + column]!),
+      )
+    })
+  /** [rows, columns] of each matrix turned. */
+  const turned = (x: readonly number[], rows: number, columns: number): number[] =>
+    x.map((_, at) => {
+      const [matrix, i, j] = [Math.floor(at / (rows * columns)), Math.floor(at / rows) % columns, at % rows]
+      return x[matrix * rows * columns + j * columns + i]!
+    })
+
+  test('MatMul of two values: one product a sample and head, as in attention', async () => {
+    // q k^T of two heads.
+    await holds({
+      x: [2, 2, 3, 4],
+      nodes: [node('Relu', ['x'], ['q']), node('Transpose', ['x'], ['k'], { perm: [0, 1, 3, 2] }), node('MatMul', ['q', 'k'], ['y'])],
+      want: (x) => products(x.map((v) => Math.max(v, 0)), turned(x, 3, 4), 3, 4, 3),
+    })
+    await holds({
+      x: [2, 3, 3],
+      nodes: [node('MatMul', ['x', 'x'], ['y'])],
+      want: (x) => products(x, x, 3, 3, 3),
+    })
+  })
+
+  test('MatMul with a constant in front, and with one matrix for each head', async () => {
+    const m = numbers(8)
+    await holds({
+      x: [2, 4, 3],
+      nodes: [node('MatMul', ['m', 'x'], ['y'])],
+      more: { initializers: { m: floats([2, 4], m) } },
+      want: (x) => products([...m, ...m], x, 2, 4, 3),
+    })
+    const heads = numbers(24)
+    await holds({
+      x: [2, 2, 3, 4],
+      nodes: [node('MatMul', ['x', 'w'], ['y'])],
+      more: { initializers: { w: floats([2, 4, 3], heads) } },
+      want: (x) => products(x, [...heads, ...heads], 3, 4, 3),
+    })
+  })
+
+  test('Einsum: sums of products of two values, of one, and with a constant', async () => {
+    const einsum = (equation: string, ...inputs: string[]): Node => node('Einsum', inputs, ['y'], { equation })
+    const x = [2, 3, 4]
+    await holds({ x, nodes: [einsum('bij,bkj->bik', 'x', 'x')], want: (v) => products(v, turned(v, 3, 4), 3, 4, 3) })
+    // The result of an equation without an arrow has the other letters, in the order of the alphabet.
+    await holds({ x, nodes: [einsum('aij->aji', 'x')], want: (v) => turned(v, 3, 4) })
+    await holds({
+      x,
+      nodes: [einsum('b i j -> b i', 'x')],
+      want: (v) => Array.from({ length: 6 }, (_, i) => sum(v.slice(4 * i, 4 * i + 4))),
+    })
+    const w = numbers(8)
+    await holds({
+      x,
+      nodes: [einsum('bij,jo->boi', 'x', 'w')],
+      more: { initializers: { w: floats([4, 2], w) } },
+      want: (v) => turned(products(v, [...w, ...w], 3, 4, 2), 3, 2),
+    })
+    await holds({
+      x,
+      nodes: [einsum('jo,bij->bio', 'w', 'x')],
+      more: { initializers: { w: floats([4, 2], w) } },
+      want: (v) => products(v, [...w, ...w], 3, 4, 2),
+    })
+  })
+
+  test('Cast of computed numbers to whole ones: towards 0', async () => {
+    await holds({
+      nodes: [node('Cast', ['x'], ['i'], { to: 7 }), node('Cast', ['i'], ['y'], { to: 1 })],
+      want: (x) => x.map((v) => Math.trunc(v) + 0),
+    })
+  })
+
   const moments = (list: readonly number[]): [number, number] => {
     const mean = sum(list) / list.length
     return [mean, sum(list.map((v) => (v - mean) ** 2)) / list.length]

@@ -46,6 +46,8 @@ const JOINING = new Set([
   'And',
   'Or',
   'Xor',
+  'MatMul',
+  'Einsum',
 ])
 
 /** Operators whose first input is no value of the net. */
