@@ -86,6 +86,8 @@ async function moduleCode(
   const texts = [...stored].filter(isText).map(([name, data]) => [name, Buffer.from(data).toString()])
   const binaries = [...stored].filter((file) => !isText(file)).map(([name, data]) => [name, Buffer.from(data).toString('base64')])
   const built = await build({
+    // Else it is the working folder of when esbuild was first loaded.
+    absWorkingDir: fileURLToPath(new URL('.', import.meta.url)),
     stdin: {
       resolveDir: fileURLToPath(new URL('.', import.meta.url)),
       contents: `
