@@ -22,7 +22,7 @@ type Let = Extract<Statement, { readonly kind: 'let' | 'var' }>
 export function inlineLets(body: readonly Statement[], options: InlineOptions): InlinedBody {
   const reads = new ReadCounter()
   reads.countBody(body)
-  return { statements: new Inliner(reads.counts, reads.variables, options).block(body), reads: reads.counts }
+  return { statements: new Inliner(reads.counts, options).block(body), reads: reads.counts }
 }
 
 interface InlinedBody {
@@ -34,8 +34,16 @@ interface InlinedBody {
 /** How often each name is read. */
 export type Reads = ReadonlyMap<string, { times: number }>
 
-/** A `let` that was passed and whose value nobody has taken in so far. */
+/** What is known of a name. */
+interface Name {
+  times: number
+  isVariable: boolean
+  /** Of a `let` that was passed and whose value nobody has taken in so far. */
+  waiting: Waiting | undefined
+}
+
 interface Waiting {
+  readonly name: Name
   readonly statement: Let
   readonly leaves: number
   /** Variables that it reads. */
@@ -43,31 +51,27 @@ interface Waiting {
 }
 
 class Inliner {
-  private readonly reads: Reads
-  private readonly variables: ReadonlySet<string>
+  private readonly names: ReadonlyMap<string, Name>
   private readonly options: InlineOptions
-  /** Of the block, by name, in its order. None reads another: it would have taken that in. */
-  private waiting = new Map<string, Waiting>()
+  /** Of the block, in its order, and some that were taken in since. None reads another: it would have taken that in. Where a block opens in another, none of that waits. */
+  private waiting: Waiting[] = []
   private out: Statement[] = []
   // Of the expression that is being looked through.
   private leaves = 0
   private variablesRead: string[] = []
 
-  constructor(reads: Reads, variables: ReadonlySet<string>, options: InlineOptions) {
-    this.reads = reads
-    this.variables = variables
+  constructor(names: ReadonlyMap<string, Name>, options: InlineOptions) {
+    this.names = names
     this.options = options
   }
 
   block(body: readonly Statement[]): Statement[] {
-    const [outer, before] = [this.out, this.waiting]
+    const outer = this.out
     const out: Statement[] = []
     this.out = out
-    this.waiting = new Map()
     for (const s of body) this.statement(s)
     this.writeWaiting()
     this.out = outer
-    this.waiting = before
     return out
   }
 
@@ -76,7 +80,9 @@ class Inliner {
     switch (s.kind) {
       case 'let': {
         const statement = withValue(s, this.expression(s.value))
-        if (this.mayMove(s)) this.waiting.set(s.name, { statement, leaves: this.leaves, variables: this.variablesRead })
+        const name = this.names.get(s.name)
+        if (name?.times === 1 && this.mayMove(s))
+          this.waiting.push(name.waiting = { name, statement, leaves: this.leaves, variables: this.variablesRead })
         else out.push(statement)
         return
       }
@@ -123,19 +129,27 @@ class Inliner {
     }
   }
 
-  private mayMove({ name, type, value }: Let): boolean {
+  private mayMove({ type, value }: Let): boolean {
     const { mostLeaves, keepsIndices } = this.options
-    return this.reads.get(name)?.times === 1 && this.leaves <= mostLeaves && !(keepsIndices && type === 'i32') && isPure(value) &&
-      !isConstant(value)
+    return this.leaves <= mostLeaves && !(keepsIndices && type === 'i32') && isPure(value) && !isConstant(value)
   }
 
   /** Writes what waits, or of that what reads a variable. */
   private writeWaiting(variable?: string): void {
-    for (const [name, { statement, variables }] of this.waiting) {
-      if (variable !== undefined && !variables.includes(variable)) continue
-      this.waiting.delete(name)
+    const { waiting } = this
+    if (waiting.length === 0) return
+    const left: Waiting[] = []
+    for (const one of waiting) {
+      const { name, statement, variables } = one
+      if (name.waiting !== one) continue
+      if (variable !== undefined && !variables.includes(variable)) {
+        left.push(one)
+        continue
+      }
+      name.waiting = undefined
       this.out.push(statement)
     }
+    this.waiting = left
   }
 
   private expression(term: Operand): Operand {
@@ -147,14 +161,15 @@ class Inliner {
   private takeIn(t: Operand): Operand {
     switch (t.kind) {
       case 'name': {
-        const known = this.waiting.get(t.name)
-        if (known) {
-          this.waiting.delete(t.name)
-          this.leaves += known.leaves
-          this.variablesRead.push(...known.variables)
-          return known.statement.value
+        const name = this.names.get(t.name)
+        const waiting = name?.waiting
+        if (waiting) {
+          name.waiting = undefined
+          this.leaves += waiting.leaves
+          this.variablesRead.push(...waiting.variables)
+          return waiting.statement.value
         }
-        if (this.variables.has(t.name)) this.variablesRead.push(t.name)
+        if (name?.isVariable) this.variablesRead.push(t.name)
         this.leaves++
         return t
       }
@@ -246,8 +261,7 @@ function isConstant(t: Operand): boolean {
 
 /** Counts how often names are read, and says which of them are variables. */
 class ReadCounter {
-  readonly counts = new Map<string, { times: number }>()
-  readonly variables = new Set<string>()
+  readonly counts = new Map<string, Name>()
 
   countBody(body: readonly Statement[]): void {
     for (const s of body) this.countStatement(s)
@@ -256,7 +270,7 @@ class ReadCounter {
   private countStatement(s: Statement): void {
     switch (s.kind) {
       case 'var':
-        this.variables.add(s.name)
+        this.named(s.name).isVariable = true
         return this.count(s.value)
       case 'let':
       case 'set':
@@ -282,6 +296,12 @@ class ReadCounter {
     }
   }
 
+  private named(name: string): Name {
+    let known = this.counts.get(name)
+    if (!known) this.counts.set(name, known = { times: 0, isVariable: false, waiting: undefined })
+    return known
+  }
+
   private countAll(terms: readonly Operand[]): void {
     for (let i = 0; i < terms.length; i++) this.count(terms[i]!)
   }
@@ -290,9 +310,7 @@ class ReadCounter {
   private count(t: Operand): void {
     switch (t.kind) {
       case 'name': {
-        const known = this.counts.get(t.name)
-        if (known) known.times++
-        else this.counts.set(t.name, { times: 1 })
+        this.named(t.name).times++
         return
       }
       case 'operation':

@@ -62,14 +62,16 @@ export class ValueNumbering {
     const known = this.scopes[depth]!.valueNumbers.get(key)
     if (known) return known
     const lanes = op !== 'lanesum' && op !== 'lanemax' && args.some((arg) => lanesOf(arg) === 4) ? 4 : 1
-    return this.value(operands.operation(op, args, type, lanes), key, type, lanes, depth)
+    return this.emit(operands.operation(op, args, type, lanes), key, type, lanes, depth)
   }
 
   /** The name of what an operand computes, emitted at a depth of scopes if its key is new there. */
   value(operand: Operand, key: string, type: Type, lanes: 1 | 4, depth: number): Operand {
+    return this.scopes[depth]!.valueNumbers.get(key) ?? this.emit(operand, key, type, lanes, depth)
+  }
+
+  private emit(operand: Operand, key: string, type: Type, lanes: 1 | 4, depth: number): Operand {
     const scope = this.scopes[depth]!
-    const known = scope.valueNumbers.get(key)
-    if (known) return known
     const name = this.names.numbered(type === 'bool' ? 'b' : type === 'i32' ? 'i' : 'v')
     scope.statements.push(statements.definition('let', name, type, lanes, operand))
     // From here on its name is its key: keys of keys would grow with every operation.

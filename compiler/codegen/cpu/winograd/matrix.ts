@@ -15,11 +15,11 @@ export const columnsOf = onceByNode((m: Matrix): Matrix => m[0]!.map((_, j) => m
 export function transformed(m: Matrix, x: readonly Expression[]): readonly Expression[] {
   const { steps, results } = recipeOf(m)
   const values = [...x]
-  for (const { op, a, by } of steps) {
+  for (const { op, a, by, factor } of steps) {
     const value = values[a]!
     values.push(
       op === 'add' ? add(value, values[by]!)
-        : op === 'sub' ? sub(value, values[by]!) : op === 'mul' ? mul(value, by) : sub(constant(0), value),
+        : op === 'sub' ? sub(value, values[by]!) : op === 'mul' ? mul(value, factor) : sub(factor, value),
     )
   }
   return results.map((at) => values[at]!)
@@ -29,8 +29,10 @@ export function transformed(m: Matrix, x: readonly Expression[]): readonly Expre
 interface Step {
   readonly op: 'add' | 'sub' | 'mul' | 'negate'
   readonly a: number
-  /** The place of the other value; the factor of a product. */
+  /** The place of the other value. */
   readonly by: number
+  /** The factor of a product; zero. One node for all vectors. */
+  readonly factor: Expression
 }
 
 /** What to do for a product with a matrix, and the places of its elements. */
@@ -56,7 +58,7 @@ class Recorder {
   }
 
   step(op: Step['op'], a: number, by = 0): number {
-    this.steps.push({ op, a, by })
+    this.steps.push({ op, a, by, factor: constant(op === 'mul' ? by : 0) })
     return this.elements.length + this.steps.length - 1
   }
 }
