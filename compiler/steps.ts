@@ -133,10 +133,12 @@ export const lower: KernelStep = {
   level: 'kernels',
   required: true,
   verify: verifyAfter('lower'),
-  run: (work, { program, target: { inTraining, inTasks = false }, options: { batch } }) => {
+  run: (work, { program, target: { inProgram, inTasks = false }, options: { batch } }) => {
     const plain = loweredOf(`${inTasks}`, work.graph)
-    const lowered = inTraining && TRAINING_PROGRAMS.includes(program)
-      ? { ...plain, equations: plain.equations.map((e) => inTraining(e, batch)) } : plain
+    const trains = TRAINING_PROGRAMS.includes(program)
+    // Whoever infers with the statistics of a batch has one.
+    const lowered = inProgram && (trains || !plain.equations.some(({ moments }) => moments))
+      ? { ...plain, equations: plain.equations.map((e) => inProgram(e, trains ? batch : undefined)) } : plain
     const all = work.packing.equations.length > 0 ? packWeights(lowered, work.packing) : lowered
     return { ...work, lowered: all, kernels: all.equations.map((equation) => ({ equation, why: [] })) }
   },

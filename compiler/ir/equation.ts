@@ -27,8 +27,11 @@ export interface Equation {
   readonly sides: readonly SideReduction[]
   /** A map that the kernel computes while it loads it, and stores too. */
   readonly fusedProducer?: FusedProducer
-  /** Set in programs that train, where a target has a schedule that a single image would not fill. */
-  readonly manyImages?: true
+  /**
+   * How many images its program is made for, where a target has another schedule by that: `many`, where it trains with a batch that fills blocks of them;
+   * `one`, where it infers, and a single image should keep several threads busy.
+   */
+  readonly images?: 'many' | 'one'
   /** A constant factor of the equation's sum of products that the kernel reads in another form. */
   readonly prepacked?: Prepacked
   /** Set on the equations of one batch-statistics computation, so that fusion may move its first half. */
@@ -137,7 +140,7 @@ export const equation = (name: string, layers: readonly string[], axes: readonly
   stores,
   sides: [],
   fusedProducer: undefined,
-  manyImages: undefined,
+  images: undefined,
   prepacked: undefined,
   moments: undefined,
   sums: undefined,

@@ -112,7 +112,7 @@ function textOf(e: Equation, names: boolean): CanonicalText {
     }
   }
   lines.push(e.axes.map(axis).join())
-  if (e.manyImages) lines.push('many images')
+  if (e.images) lines.push(`${e.images} images`)
   if (e.prepacked) lines.push(`${tensor(e.prepacked.weight)} ${e.prepacked.form}${e.prepacked.panel ?? ''} ${tensor(e.prepacked.packed)}`)
   if (e.fusedProducer) lines.push(`on load ${e.fusedProducer.axes.map(axis).join()}`)
   for (const s of [...(e.fusedProducer ? [e.fusedProducer.store] : []), ...e.stores])

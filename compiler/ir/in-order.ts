@@ -59,7 +59,7 @@ function renewed(e: Equation, tensor: (t: Tensor) => Tensor): Equation {
     stores: e.stores.map(store),
     sides: e.sides.map(side),
     fusedProducer: fusedProducer && { axes: fusedProducer.axes.map(own), store: store(fusedProducer.store) },
-    manyImages: e.manyImages,
+    images: e.images,
     prepacked: prepacked && { ...prepacked, weight: tensor(prepacked.weight), packed: tensor(prepacked.packed) },
     moments: e.moments,
     sums: e.sums,

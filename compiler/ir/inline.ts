@@ -30,7 +30,7 @@ function inlinedAnew(producer: Equation, consumer: Equation): Equation {
     ...mapValues(consumer, (value) => producerForLoads(producer)(value)),
     name: joinedName(producer.name, consumer.name),
     layers: [...new Set([...producer.layers, ...consumer.layers])],
-    ...(producer.manyImages && { manyImages: true as const }),
+    ...(producer.images && { images: producer.images }),
     ...(consumer.sums && { sums: { ...consumer.sums, terms: consumer.sums.terms.map((term) => producerForLoads(producer)(term)) } }),
   }
 }

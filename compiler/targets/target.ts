@@ -44,8 +44,11 @@ export interface Target {
   readonly statisticsBlock: (equation: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: no kernel of this target can. */
   readonly rejectFusedProducer?: (equation: Equation, batch: number) => string | undefined
-  /** The equation as it stands in a program that trains with this batch: with `manyImages` where that gives it another schedule. Absent: itself. */
-  readonly inTraining?: (equation: Equation, batch: number) => Equation
+  /**
+   * The equation as it stands in a program that trains with this batch, or infers (undefined): with `images` where that gives it another schedule. Absent:
+   * itself.
+   */
+  readonly inProgram?: (equation: Equation, batch: number | undefined) => Equation
   /**
    * The equation as its kernel is faster, in a net that trains with this batch or infers alone (1), once `prepare` has packed a constant weight of it, and
    * how that is packed; undefined also where another schedule is known for it, which reads the weight as it is. Absent: none is.

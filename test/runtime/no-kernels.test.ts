@@ -28,17 +28,22 @@ test.each([1, 2])('training behind inference without kernels, %i threads', async
   device.close()
 })
 
-test('a run without kernels leaves no worker behind that would compute in the next', async () => {
-  const text = 'net ones { input x: f32[16, 64, 64] output out = x loss = sum(mul(x, x)) }'
+/** Inference has no kernel; or one of a single task, which no worker does; or several tasks, then such a kernel. */
+test.each([
+  ['x', 1],
+  ['few -> fc(1, bias: false, weight_init: constant(0.25))', 2],
+  ['x -> global_avg_pool -> mul(2) -> fc(1, bias: false, weight_init: constant(0.125))', 4],
+])('a run of %s leaves no worker behind that would compute in the next', async (layers, first) => {
+  const text = `net ones { input x: f32[16, 64, 64] input few: f32[8] output out = ${layers} loss = sum(mul(x, x)) }`
   const device = await wasm({ threads: 4 })
   const net = await open(compile(text, { targets: ['wasm'] }), { device, batch: 4 })
-  const ones = new Float32Array(4 * 16 * 64 * 64).fill(1)
+  const [x, few] = [4 * 16 * 64 * 64, 4 * 8].map((length) => new Float32Array(length).fill(1)) as [Float32Array, Float32Array]
   for (let i = 0; i < 30; i++) {
     // Workers have gone to sleep: they wake when the next program has begun.
     await setTimeout(5)
-    await net.run({ x: ones })
-    const { loss, grads } = await net.step({ x: ones }, { update: false })
-    expect([loss, grads['x']!.every((v) => v === 2)]).toEqual([ones.length, true])
+    expect((await net.run({ x, few })).out![0]).toBe(first)
+    const { loss, grads } = await net.step({ x, few }, { update: false })
+    expect([loss, grads['x']!.every((v) => v === 2)]).toEqual([x.length, true])
   }
   net.close()
   device.close()

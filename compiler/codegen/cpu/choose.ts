@@ -7,7 +7,7 @@ import { onceAtWork, onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { applySchedule } from './apply-schedule.ts'
-import { rankContractions } from './contraction.ts'
+import { gainsFromTasks, rankContractions } from './contraction.ts'
 import { prepackTransposed } from './prepack-transposed.ts'
 import type { LoopNest } from './loop-nest.ts'
 import { pricer } from './price.ts'
@@ -19,7 +19,8 @@ import { prepackFilter } from './winograd/prepack.ts'
 /** Images of the smallest block whose vectors are full. */
 const FILLED_BLOCK = 8
 /** Once for each equation, so that what is found of one is found for all programs. */
-const withManyImages = onceByNode((e: Equation): Equation => ({ ...e, manyImages: true }))
+const forMany = onceByNode((e: Equation): Equation => ({ ...e, images: 'many' }))
+const forOne = onceByNode((e: Equation): Equation => ({ ...e, images: 'one' }))
 
 /** Register tiles after the best one that are worth a measurement. */
 const OTHER_TILES = 5
@@ -41,6 +42,10 @@ export class CpuScheduler {
   private readonly gainsFromImages = onceByShape((e: Equation) => {
     const { contraction } = simplify(e)
     return contraction !== undefined && scheduleOfImages(contraction) !== undefined
+  })
+  private readonly gainsFromTasks = onceByShape((e: Equation) => {
+    const { contraction } = simplify(e)
+    return contraction !== undefined && gainsFromTasks(contraction)
   })
   /** What is joined to kernels against passes of its own: see `pricer`. */
   readonly price: ReturnType<typeof pricer>
@@ -120,9 +125,13 @@ export class CpuScheduler {
     return [...new Map(all.map((schedule) => [JSON.stringify(schedule), schedule])).values()]
   }
 
-  /** The equation with `manyImages` where that gives it a schedule over blocks of images, and the batch fills one. */
-  inTraining(e: Equation, batch: number): Equation {
-    return batch >= FILLED_BLOCK && !this.limits.precise && this.gainsFromImages(e) ? withManyImages(e) : e
+  /**
+   * The equation as it stands in a program that trains with this batch: for `many` images where that gives it a schedule over blocks of them, and the batch
+   * fills one. Or in one that infers (undefined): for `one` where it is then cut into more tasks.
+   */
+  inProgram(e: Equation, batch: number | undefined): Equation {
+    if (batch === undefined) return this.gainsFromTasks(e) ? forOne(e) : e
+    return batch >= FILLED_BLOCK && !this.limits.precise && this.gainsFromImages(e) ? forMany(e) : e
   }
 
   /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. `batch`: that the net trains with, or 1. */

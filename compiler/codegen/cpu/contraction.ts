@@ -10,7 +10,7 @@ import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, type ContractionTile, type FactorName, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
-import { cutTasks, hasStatisticsBlocks, innerAxis, statisticsBlockAlong, type TaskGrid } from './tasks.ts'
+import { cutTasks, hasStatisticsBlocks, innerAxis, statisticsBlockAlong, type TaskGrid, wantedTasks } from './tasks.ts'
 
 /** Direct schedules of a convolution, a gradient of one, a matrix product: the `most` best register tiles, the best first. */
 export function rankContractions(c: Contraction, most: number): readonly ContractionSchedule[] {
@@ -156,7 +156,7 @@ export function chooseTasks(
     typeof a.extent !== 'number' || (inVectors.has(a) && inOthers.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)))
   )
   const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pointsOf(main.axes, CPU.batchProducts)
-  const pieces = Math.max(1, Math.floor(Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)))
+  const pieces = Math.max(1, Math.floor(wantedTasks(e, products) / pointsOf(leading)))
   const blocks = new Map<Axis, number>()
   const row = tile.vectorAxis &&
     e.axes.find((a) =>
@@ -172,7 +172,8 @@ export function chooseTasks(
   // Columns of what is read as it lies are as far apart as all of them are wide.
   const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / (tile.transposed ? CPU.goodKept : CPU.bigWeights))) : left
   // Statistics are of whole maps, or of the rows above.
-  const found =
+  const cut = e.images === 'one' && !keepsWeights && blocks.size === 0 ? cutOfOneImage(c, tile, pieces, row) : undefined
+  const found = cut ? [cut[0], cut[1]] as const :
     (keepsWeights ? [inVectorAxis] : [[tile.broadcastAxis, tile.broadcastCount] as const, ...(isOfBatch(c) ? [inVectorAxis] : [])])
       .flatMap(([a, size]): (readonly [Axis, number])[] => {
         const channels = a && most > 1 && e.sides.every((side) => side.keptAxis === a) ? channelsOfTask(a, size, most) : undefined
@@ -185,6 +186,39 @@ export function chooseTasks(
   const weightsStay = cutsChannels && (keepsWeights || largestLoad(others) >= CPU.bigWeights)
   const tasks = weightsStay ? [channel, ...leading, ...inner.filter((a) => a !== channel)] : [...leading, ...inner]
   return { tasks, blocks }
+}
+
+/**
+ * What cuts one image into at most so many tasks: rows of the map, or pixels where all lie in one axis, which nothing is packed twice for but the border of
+ * rows; channels where it has neither. `row`: that tiles do not count.
+ */
+function cutOfOneImage(
+  { equation: e, main }: Contraction,
+  tile: MicroTile,
+  pieces: number,
+  row: Axis | undefined,
+): readonly [Axis, number] | undefined {
+  const { vectorAxis, outerAxis, broadcastAxis } = tile
+  const isWhole = !row && !outerAxis && vectorAxis !== undefined
+  const sizes: readonly (readonly [Axis | undefined, number])[] = [
+    [row, LEAST_ROWS],
+    [outerAxis, tile.outerCount],
+    [isWhole ? vectorAxis : undefined, CPU.lanes * tile.vectorCount],
+    [broadcastAxis, tile.broadcastCount],
+  ]
+  for (const [a, unit] of pieces > 1 && e.sides.length === 0 && !main.axes.some((x) => x.extent === 'n') ? sizes : []) {
+    const extent = a?.extent
+    const size = typeof extent === 'number' ? divisors(extent).find((d) => d % unit === 0 && d < extent && extent / d <= pieces) : undefined
+    if (a && size !== undefined) return [a, size]
+  }
+  return undefined
+}
+
+/** Whether a single image makes more tasks where its program is made for that. */
+export function gainsFromTasks({ equation: e, main }: Contraction): boolean {
+  const products = pointsOf([...e.axes, ...main.axes].filter((a) => typeof a.extent === 'number'))
+  return !main.axes.some((a) => a.extent === 'n') &&
+    Math.floor(wantedTasks({ images: 'one' }, products)) > Math.floor(wantedTasks(e, products))
 }
 
 /** Whether nothing but the batch is summed up over: the gradient of an inner product's weights, whose factors are alike, so that either may be cut. */
@@ -202,6 +236,8 @@ function channelsOfTask(channel: Axis, tile: number, most: number): number | und
 
 /** Points that tiles of a task may compute for each of its points. */
 const MOST_WASTE = 1.02
+/** Rows of a task, whose borders are packed twice. */
+const LEAST_ROWS = 4
 
 /** Rows of the map in a task, where all of it would not stay in the cache, or where its statistics are of blocks of rows. */
 function rowsOfTask(e: Equation, row: Axis, factor: Expression): number | undefined {

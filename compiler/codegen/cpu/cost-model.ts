@@ -46,6 +46,8 @@ export interface CpuModel {
 
   /** Products of a task: a sample is cut into tasks of so many, but into no more than `mostTasks`, so that several threads have work. */
   readonly taskProducts: number
+  /** The same where the batch makes no tasks: a program that infers is asked for one sample, too. */
+  readonly oneImageProducts: number
   readonly mostTasks: number
   /** Steps of the batch in `taskProducts`, where a sum runs over it. */
   readonly batchProducts: number
@@ -173,6 +175,7 @@ export const CPU: CpuModel = {
   leastRun: 16,
   smallMap: 36, // of 6 x 6
   taskProducts: 1_000_000,
+  oneImageProducts: 150_000, // 3 us at 50 G/s, where to wait for each other takes one
   mostTasks: 8,
   batchProducts: 64,
   leastTask: 512,

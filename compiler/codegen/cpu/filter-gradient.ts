@@ -8,6 +8,7 @@ import { CPU, pointsOf } from './cost-model.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, type FactorName, otherFactor } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
+import { wantedTasks } from './tasks.ts'
 
 /**
  * The schedule of a filter's gradient on small maps, as a matrix product whose sums run over a block of images: output channels in lanes, input channels
@@ -38,7 +39,7 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
     const [left, right] = [packed(gradients, out), packed(otherFactor(gradients), blocked.row)]
     if (left === undefined || right === undefined) return undefined
     const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pixels * CPU.batchProducts
-    const pieces = Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)
+    const pieces = wantedTasks(e, products) / pointsOf(leading)
     const block = chooseBlock({ input, out, left, right, pieces })
     if (!block || left > MOST_GRADIENTS) continue
     const [axis, size] = block

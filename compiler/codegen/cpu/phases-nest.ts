@@ -17,7 +17,7 @@ import { phasesOf, shareFactor, stridesOf } from './phases.ts'
 import { type AxisFinder, AxisNames, type ContractionTile, type FactorName, fits, otherFactor, type PhasesSchedule } from './schedule.ts'
 import type { Contraction } from './simplify.ts'
 import { statisticsStage } from './statistics-stage.ts'
-import { cutTasks, hasStatisticsBlocks, innerAxis, type TaskGrid } from './tasks.ts'
+import { cutTasks, hasStatisticsBlocks, innerAxis, type TaskGrid, wantedTasks } from './tasks.ts'
 
 /** Chooses a schedule; undefined where an equation is no transposed convolution of a stride. */
 export function choosePhases(c: Contraction): PhasesSchedule | undefined {
@@ -88,7 +88,7 @@ function chooseTasks(
   const channel = e.axes.find((a) => inFilter.has(a) && !inInput.has(a) && !leading.includes(a) && typeof a.extent === 'number')
   const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pointsOf(main.axes)
   const pieces = Math.max(
-    Math.floor(Math.min(CPU.mostTasks, products / CPU.taskProducts) / pointsOf(leading)),
+    Math.floor(wantedTasks(e, products) / pointsOf(leading)),
     Math.ceil(kept / CPU.goodKept),
   )
   const size = channel && pieces > 1 && e.sides.every((side) => side.keptAxis === channel)

@@ -30,7 +30,7 @@ export const scheduleOfImages = (c: Contraction): CpuSchedule | undefined => cho
 
 /** The rules for sums of products, the first that has an answer before all others. */
 export const RULES: readonly Rule[] = [
-  (c, { precise }) => (precise || !c.equation.manyImages ? undefined : scheduleOfImages(c)),
+  (c, { precise }) => (precise || c.equation.images !== 'many' ? undefined : scheduleOfImages(c)),
   (c, { precise }) => (precise ? undefined : chooseWinograd(c) ?? chooseWeightGradient(c)),
   choosePhases,
   chooseInnerProduct,

@@ -1,6 +1,7 @@
 import { type Axis, axis, plus, times } from '../../ir/affine.ts'
 import type { LoopNest } from './loop-nest.ts'
 import type { Equation } from '../../ir/equation.ts'
+import { CPU } from './cost-model.ts'
 import { overAxes, splitAxis } from '../../ir/reshape.ts'
 import { type AxisNames, type AxisSizes, type AxisName, fits } from './schedule.ts'
 
@@ -18,6 +19,10 @@ export interface TaskBlock {
   readonly inner: Axis
   readonly size: number
 }
+
+/** Into how many tasks so many products of a sample are cut at most: no whole number. */
+export const wantedTasks = ({ images }: Pick<Equation, 'images'>, products: number): number =>
+  Math.min(CPU.mostTasks, products / (images === 'one' ? CPU.oneImageProducts : CPU.taskProducts))
 
 /** The images of a task, where it has a block of them: the last block may have fewer than its axis says. */
 export function imagesOf({ cut }: TaskGrid): LoopNest['images'] {

@@ -44,13 +44,16 @@ const NAMES = [
   'last',
   'since',
   'done',
+  'waited',
 ] as const
 
 type Names = Readonly<Record<(typeof NAMES)[number], number>>
 
 /**
  * `run(thread)`: every dispatch of the program in order. The tasks of a dispatch are cut into as many shares as there are threads, neighbours in one: a
- * thread takes its own in chunks, from the first on, then what others have not taken of theirs. Then all threads wait for each other.
+ * thread takes its own in chunks, from the first on, then what others have not taken of theirs. Then all threads wait for each other. What is one chunk is
+ * thread 0's, and they wait for it only where the next dispatch has work for all of them; once in a program at least, so that nobody finds the next one for
+ * this one.
  */
 export function runFunction(kernelType: number): WasmFunction {
   const c = new Code()
@@ -64,24 +67,42 @@ export function runFunction(kernelType: number): WasmFunction {
   c.i32(0).set(v.at)
   c.block().loop()
   c.get(v.at).get(v.count).op('i32.ge_u').brIf(1)
-  c.get(v.block).get(v.at).i32(2).op('i32.shl').op('i32.add').memory('i32.load', 4).set(v.record)
+  recordAt(c, v).set(v.record)
   c.get(v.record).memory('i32.load', RECORD.kernel).set(v.kernel)
   c.get(v.record).memory('i32.load', RECORD.tasks).set(v.tasks)
   c.get(v.record).memory('i32.load', RECORD.chunk).set(v.chunk)
-  // The barrier's state is read before this thread can arrive at it.
-  c.i32(0).memory('i32.atomic.load', CONTROL.phase).set(v.phase)
+  c.get(v.at).i32(1).op('i32.add').set(v.at)
+  readPhase(c, v)
+  c.get(v.chunk).get(v.tasks).op('i32.ge_u').if()
+  c.get(v.thread).op('i32.eqz').if()
   c.get(v.record).i32(1).memory('i32.store', RECORD.busy)
-  c.get(v.threads).i32(1).op('i32.le_s').if()
   c.get(v.record).get(v.scratch).i32(0).get(v.tasks).i32(0).get(v.kernel).callIndirect(kernelType)
   c.get(v.record).i32(0).memory('i32.store', RECORD.busy)
-  c.else()
-  takeItems(c, v, kernelType)
-  waitForOthers(c, v)
   c.end()
-  c.get(v.at).i32(1).op('i32.add').set(v.at)
+  c.get(v.threads).i32(1).op('i32.le_s').brIf(1)
+  c.get(v.at).get(v.count).op('i32.ge_u').brIf(1)
+  recordAt(c, v).tee(v.owner).memory('i32.load', RECORD.chunk).get(v.owner).memory('i32.load', RECORD.tasks).op('i32.ge_u').brIf(1)
+  c.else()
+  c.get(v.record).i32(1).memory('i32.store', RECORD.busy)
+  takeItems(c, v, kernelType)
+  c.end()
+  waitForOthers(c, v)
+  c.i32(1).set(v.waited)
   c.br(0)
   c.end().end()
+  c.get(v.threads).i32(1).op('i32.gt_s').get(v.waited).op('i32.eqz').op('i32.and').if()
+  readPhase(c, v)
+  waitForOthers(c, v)
+  c.end()
   return { type: { params: ['i32'], results: [] }, locals: NAMES.slice(1).map(() => 'i32' as const), code: c }
+}
+
+/** The record of the dispatch at `at`. */
+const recordAt = (c: Code, v: Names): Code => c.get(v.block).get(v.at).i32(2).op('i32.shl').op('i32.add').memory('i32.load', 4)
+
+/** The barrier's state, read before this thread can arrive at it. */
+function readPhase(c: Code, v: Names): void {
+  c.i32(0).memory('i32.atomic.load', CONTROL.phase).set(v.phase)
 }
 
 /** Does tasks until nobody's share has any left. */

@@ -51,7 +51,7 @@ export function targetOf(limits: ScheduleLimits, rules: readonly Rule[] = RULES)
     candidates: (e) => scheduler.candidates(e),
     statisticsBlock: (e) => scheduler.statisticsBlock(e),
     rejectFusedProducer: (e) => scheduler.rejectFusedProducer(e),
-    inTraining: (e, batch) => scheduler.inTraining(e, batch),
+    inProgram: (e, batch) => scheduler.inProgram(e, batch),
     prepack: (e, isConstant, batch, schedules) => {
       const found = scheduler.prepack(e, isConstant, batch)
       const known = found && new KnownSchedules(schedules).take(e, (json) => fittedFrom(json, e, scheduler))

@@ -112,7 +112,7 @@ test.each([['4, 4', 4], ['2, 2', 2], ['3, 3', undefined]])(
       else expect(schedule.algorithm).toBe('contraction')
       compare(name.source, e, schedule)
       // A single image in inference would fill one lane of four.
-      const { manyImages: _many, ...inference } = e
+      const { images: _many, ...inference } = e
       expect(scheduler.scheduleOf(inference)).not.toMatchObject(how)
       if (!outputTile) continue
       const misfits: readonly Record<string, number>[] = [{ '0:n': 12 }, { ...schedule.taskBlock, '2:h': 1 }]

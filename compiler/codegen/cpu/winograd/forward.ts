@@ -8,7 +8,7 @@ import type { Tensor } from '../../../ir/tensor.ts'
 import { AxisNames, fits, type WinogradSchedule } from '../schedule.ts'
 import type { Contraction } from '../simplify.ts'
 import { statisticsStage } from '../statistics-stage.ts'
-import { hasStatisticsBlocks, imagesOf, statisticsBlockAlong } from '../tasks.ts'
+import { hasStatisticsBlocks, imagesOf, statisticsBlockAlong, wantedTasks } from '../tasks.ts'
 import { type Convolution, matchConvolution } from './convolution.ts'
 import { findConvolution, paysInPhases } from './strided.ts'
 import { type ForwardPlan, planForward } from './forward-plan.ts'
@@ -177,12 +177,15 @@ function taskElements({ filterSize, channels, row }: Convolution, { m, down, acr
 function chooseRows(e: Equation, shape: Convolution, tiling: Tiling): number | undefined {
   const height = shape.row.extent as number
   const { m, across } = tiling
+  // Half of the products are left, and are dearer.
+  const wanted = Math.max(1, wantedTasks(e, pointsOf([shape.row, shape.column, shape.out, ...shape.channels]) * shape.filterSize ** 2 / 2))
   const sizes = tiling.stepDown === m && !tiling.isPadded ? divisors(height).filter((d) => d % m === 0) : [height]
   const elements = (rows: number): number => taskElements(shape, tiling, rows)
   const isWorth = (rows: number): boolean => rows === height || rows / m * across >= MODEL.leastTaskTiles
   const block = statisticsBlockAlong(e, shape.row)
+  const good = sizes.filter((d) => elements(d) <= MODEL.goodTask && isWorth(d))
   const rows = block !== undefined ? sizes.find((d) => d === block)
-    : sizes.filter((d) => elements(d) <= MODEL.goodTask && isWorth(d)).at(-1) ?? sizes.find(isWorth)
+    : (e.images === 'one' ? good.find((d) => height / d <= wanted) : undefined) ?? good.at(-1) ?? sizes.find(isWorth)
   return rows === undefined || elements(rows) > MODEL.mostTask ? undefined : rows
 }
 
