@@ -3,6 +3,7 @@ import { augment } from '../runtime/data/augment.ts'
 import { brokenPictures } from '../runtime/data/node/broken.ts'
 import { Table } from '../runtime/data/node/csv.ts'
 import { warnOfBytes } from '../runtime/data/node/field-files.ts'
+import { howTheyFit } from '../runtime/data/node/picture-fit.ts'
 import { pictureDataset } from '../runtime/data/node/pictures.ts'
 import { columnsOf } from '../runtime/data/node/table.ts'
 import { isPicture, LeftOut, picturesBelow } from '../runtime/data/node/walk.ts'
@@ -206,6 +207,7 @@ async function pictureSource(
   }
   if (broken.size > 0) notes.push(`left out: ${broken.size} of ${files.length} pictures, which cannot be read:\n${told.join('\n')}`)
   const sound = files.filter((file) => !broken.has(file))
+  notes.push(...await howTheyFit(sound, shape, input.name))
   // Nothing is kept: each picture is read once.
   const dataset = augment(pictureDataset(sound.map((path) => ({ path, label: 0 })), shape, [], { bytes: 0 }), changes)
   const size = elementCount(dataset.fields['image']!.shape)

@@ -14,6 +14,7 @@ interface Sharp {
   flatten(options: { background: string }): Sharp
   resize(width: number, height: number, options: { fit: 'cover'; kernel: 'cubic' }): Sharp
   toColourspace(space: 'srgb'): Sharp
+  metadata(): Promise<{ width: number; height: number; channels: number; orientation?: number }>
   raw(): Sharp
   toBuffer(options: { resolveWithObject: true }): Promise<{ data: Uint8Array; info: { channels: number } }>
 }
@@ -28,6 +29,13 @@ function sharp(): Promise<MakeSharp> {
 /** Throws an InputError where pictures cannot be read here at all: that is no fault of any picture. */
 export async function needDecoder(): Promise<void> {
   await sharp()
+}
+
+/** The size of a picture, upright, and whether it has no colours; what its head says. */
+export async function factsOfPicture(path: string): Promise<{ readonly width: number; readonly height: number; readonly isGrey: boolean }> {
+  const { width, height, channels, orientation = 1 } = await (await sharp())(path, { failOn: 'error' }).metadata()
+  // EXIF: from 5 on it lies on its side.
+  return { ...(orientation >= 5 ? { width: height, height: width } : { width, height }), isGrey: channels <= 2 }
 }
 
 /**
