@@ -67,13 +67,13 @@ export class OnnxNode {
   readonly proto: NodeProto
   /** The version of the operator's domain. */
   readonly opset: number
-  readonly inputs: readonly (Value | undefined)[]
+  readonly inputs: (Value | undefined)[]
   readonly net: NetUnderWay
   /** What the outputs became. */
   readonly results: (Value | undefined)[] = []
   private readonly attributes: ReadonlyMap<string, AttributeProto>
 
-  constructor(proto: NodeProto, opset: number, inputs: readonly (Value | undefined)[], net: NetUnderWay) {
+  constructor(proto: NodeProto, opset: number, inputs: (Value | undefined)[], net: NetUnderWay) {
     this.proto = proto
     this.opset = opset
     this.inputs = inputs

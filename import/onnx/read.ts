@@ -9,7 +9,8 @@ import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
 import { type GraphProto, type ModelProto, readModelProto } from './proto.ts'
 import { storedTensor } from './tensor-data.ts'
-import { type Constant, parameterOf, type Value } from './value.ts'
+import { showDimensions } from './dimension.ts'
+import { type Constant, parameterOf, shapeOf, type Value } from './value.ts'
 import { acrossBatch } from './node.ts'
 import { walkGraph } from './walk.ts'
 import { quoted } from '../../bundle/quoted.ts'
@@ -133,8 +134,15 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
     const value = values.get(name)
     if (value?.kind === 'tensor' && value.quantized !== undefined)
       problems.push({ where: `output ${name}`, what: 'it is made of quantized numbers', mend: 'name what was quantized with --outputs' })
-    else if (value?.kind === 'tensor') results.push({ kind: 'output', name, value: value.name, ...namesOf(classes[name]) })
-    else if (value?.kind === 'unknown' && value.why) problems.push({ where: `output ${name}`, what: value.why })
+    else if (value?.kind === 'tensor') {
+      if (value.samples) {
+        const what = `its batch is axis ${value.samples.axis} of ${showDimensions(shapeOf(value))} in the model`
+        // If the model tells all sizes, its first axis is rather none.
+        if (mayBeBare(model)) problems.push({ where: `output ${name}`, what, mend: 'keep the batch as the first axis in the model' })
+        else notes.push({ about: `output ${name}`, kind: 'changed', text: `${what}, and in front here` })
+      }
+      results.push({ kind: 'output', name, value: value.name, ...namesOf(classes[name]) })
+    } else if (value?.kind === 'unknown' && value.why) problems.push({ where: `output ${name}`, what: value.why })
     else if (value?.kind === 'constant') {
       if (value.dimensions)
         problems.push({

@@ -16,10 +16,18 @@ export interface Tensor {
   readonly dims: readonly number[]
   /** The model has no axis for the batch: all that it knows is one sample. */
   readonly bare?: boolean
+  /** Where the batch is in the model, if it is not in front; the value is bare then. */
+  readonly samples?: Samples
   /** Whole numbers and truths (indices of ArgMax, comparisons) are numbers of float32 too, but divide otherwise. */
   readonly type: 'float' | 'int' | 'bool'
   /** Its scale and zero point where it stands for whole numbers of these: only what takes them away again may read it. */
   readonly quantized?: string
+}
+
+/** An axis of `before` x batch x the rest: `dims` has `before` x the rest there. */
+export interface Samples {
+  readonly axis: number
+  readonly before: number
 }
 
 /** What a value is 1 or 0 by: `more` > `less`, or >= where `equal`. */
@@ -53,7 +61,10 @@ export interface Unknown {
 export const UNKNOWN: Unknown = { kind: 'unknown' }
 
 export const shapeOf = (value: Tensor | Constant): readonly Dimension[] =>
-  value.kind === 'constant' ? value.shape : value.bare ? value.dims : [BATCH, ...value.dims]
+  value.kind === 'constant' ? value.shape
+    : value.samples ? value.dims.map((dim, d) => (d === value.samples!.axis ? { n: dim, plus: 0 } : dim))
+    : value.bare ? value.dims
+    : [BATCH, ...value.dims]
 
 /** How many axes it has in the model. */
 export const rankOf = (x: Tensor): number => shapeOf(x).length

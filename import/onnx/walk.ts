@@ -4,7 +4,9 @@ import { labelOf, NodeRefused, OnnxNode, type NetUnderWay } from './node.ts'
 import { onnxOperators, operatorIn } from './operators/table.ts'
 import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from './proto.ts'
 import { storedTensor, type TensorFiles } from './tensor-data.ts'
-import { UNKNOWN, type Value } from './value.ts'
+import { shapeOf, UNKNOWN, type Value } from './value.ts'
+import { showDimensions } from './dimension.ts'
+import { placedSamples, samplesAfter, together } from './operators/moved.ts'
 import { quoted } from '../../bundle/quoted.ts'
 
 interface WalkOptions {
@@ -150,7 +152,15 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
     if (proto.opType !== 'DequantizeLinear' && inputs.some((value) => value?.kind === 'tensor' && value.quantized !== undefined))
       node.refuse('it computes with quantized numbers', 'import the net before it was quantized')
     if (proto.opType === 'If') return branch(node, frame)
-    const tensors = inputs.filter((value) => value?.kind === 'tensor')
+    together(node)
+    const tensors = node.inputs.filter((value) => value?.kind === 'tensor')
+    const moved = tensors.filter((x) => x.samples)
+    if (moved.length > 0 && moved.length < tensors.length)
+      node.refuse(
+        `the batch lies differently in ${tensors.map((x) => showDimensions(shapeOf(x))).join(' and ')}`,
+        'keep the batch as the first axis in the model',
+      )
+    const samples = moved.length > 0 && moved.length === tensors.length ? samplesAfter(node, moved) : undefined
     if (tensors.some((x) => x.bare) && (operator!.batched || !tensors.every((x) => x.bare)))
       node.refuse(
         operator!.batched ? 'its input has no axis for the batch' : 'one operand has an axis for the batch, and another has none',
@@ -170,7 +180,8 @@ export function walkGraph(model: ModelProto, nodes: readonly NodeProto[], option
       )
     proto.outputs.forEach((name, i) => {
       if (!name) return
-      const value = node.results[i]
+      const result = node.results[i]
+      const value = result?.kind === 'tensor' && samples ? placedSamples(node, result, moved[0]!, samples) : result
       frame.values.set(name, value ?? { kind: 'unknown', why: `${name}, output ${i + 1} of ${node.label}, cannot be had` })
     })
   }

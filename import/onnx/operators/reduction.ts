@@ -4,7 +4,7 @@ import { constantOf, lazyConstant, numbersOf, rankOf, type Tensor } from '../val
 import { INT64 } from '../element-type.ts'
 import { foldReduce } from './constants.ts'
 import type { OnnxOperator } from './operator.ts'
-import { listOf } from './shape.ts'
+import { listOf } from './list-of.ts'
 
 interface Over {
   readonly axes: readonly number[]

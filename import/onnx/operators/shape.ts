@@ -3,15 +3,11 @@ import { type Dimension, isBatch, isNumber, sameDimension, showDimension, showDi
 import { INT64 } from '../element-type.ts'
 import type { OnnxNode } from '../node.ts'
 import { constantOf, dimensionsConstant, shapeOf, type Tensor, type Value } from '../value.ts'
+import { listOf } from './list-of.ts'
+import { broughtBack, movedBy } from './moved.ts'
 import type { OnnxOperator } from './operator.ts'
 import { reshapedTensor } from './reshape.ts'
 import { placed, rearranged, reshaped, stepsOf } from './rearrange.ts'
-
-/** A list that is an attribute in older opsets and a constant input from `since` on. */
-export function listOf(node: OnnxNode, name: string, input: number, since: number): number[] | undefined {
-  if (node.opset < since) return node.ints(name) && [...node.ints(name)!]
-  return node.has(input) ? node.numbers(input, name) : undefined
-}
 
 const JOINS = 'samples are computed one by one: their numbers cannot go to another sample'
 
@@ -41,22 +37,26 @@ function reshape(node: OnnxNode): void {
     const sizes = wanted.map((dim) => (isNumber(dim) ? dim : node.refuse('a constant gets the size of the batch')))
     return node.give(reshaped(x, workedOut(node, sizes, elementCount(x.shape))))
   }
-  const numbers = wanted.every(isNumber) ? wanted as number[] : undefined
+  // A model of one sample that has moved the batch may still say it.
+  const one = node.net.declaredBatch === 1
+  const whole = wanted.map((dim) => (x.bare && one && !isNumber(dim) ? dim.n + dim.plus : dim))
+  const numbers = whole.every(isNumber) ? whole : undefined
   if (!x.bare) {
     const dims = sampleDims(node, x, wanted)
     if (dims) return node.give(reshapedTensor(node, x, dims))
     // A model of one sample may let go of the batch's axis.
-    if (numbers && node.net.declaredBatch === 1)
+    if (numbers && one)
       return node.give({ ...reshapedTensor(node, x, workedOut(node, numbers, elementCount(x.dims))), bare: true })
-    return node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`, JOINS)
   }
+  if (!x.bare || x.samples)
+    return node.give(movedBy(node, x, wanted) ?? node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`, JOINS))
   const dims = workedOut(
     node,
     numbers ?? node.refuse(`it makes ${showDimensions(wanted)} of ${showDimensions(from)}`),
     elementCount(x.dims),
   )
   // It takes it up again.
-  if (node.net.declaredBatch === 1 && dims[0] === 1 && dims.length > 1)
+  if (one && dims[0] === 1 && dims.length > 1)
     return node.give({ ...reshapedTensor(node, x, dims.slice(1)), bare: false })
   node.give(reshapedTensor(node, x, dims))
 }
@@ -102,7 +102,7 @@ function squeeze(node: OnnxNode): void {
   const drops = bad === 0 && x.kind === 'tensor' && !x.bare
   if (drops && node.net.declaredBatch !== 1) node.refuse('it takes the batch axis away', 'keep the batch as the first axis in the model')
   if (bad !== undefined && !drops) node.refuse(`axis ${bad} of ${showDimensions(shape)} is not one`)
-  const left = shape.filter((_, d) => !axes.includes(d))
+  const left = (x.kind === 'tensor' && x.bare ? x.dims : shape).filter((_, d) => !axes.includes(d))
   if (x.kind === 'constant') return node.give(reshaped(x, left as number[]))
   if (drops) return node.give({ ...reshapedTensor(node, x, left as number[]), bare: true })
   node.give(reshapedTensor(node, x, left.slice(x.bare ? 0 : 1) as number[]))
@@ -116,7 +116,7 @@ function unsqueeze(node: OnnxNode): void {
   const axes = given.map((axis) => node.axis(axis, rank))
   if (x.kind === 'tensor' && !x.bare && axes.includes(0))
     node.refuse('it puts an axis in front of the batch', 'keep the batch as the first axis in the model')
-  const rest = [...shape]
+  const rest: Dimension[] = [...(x.kind === 'tensor' && x.bare ? x.dims : shape)]
   const all = Array.from({ length: rank }, (_, d) => (axes.includes(d) ? 1 : rest.shift()!))
   if (x.kind === 'constant') return node.give(reshaped(x, all as number[]))
   if (!x.bare) return node.give(reshapedTensor(node, x, all.slice(1) as number[]))
@@ -139,12 +139,22 @@ function transpose(node: OnnxNode): void {
     return node.give(rearranged(x, to, placed(to, order.map((d) => steps[d]!))))
   }
   if (order.every((d, i) => d === i)) return node.give(x)
-  if (order[0] !== 0) return node.refuse(`perm ${showDimensions(order)} moves the batch`, JOINS)
+  if (order[0] === 0) return node.give(broughtBack(node, turned(node, x, order)))
+  // The batch goes to another place: what stands there is the one sample.
+  const whole = { ...x, dims: [1, ...x.dims] }
+  const axis = asked.indexOf(0)
+  const y = { ...turned(node, whole, [0, ...asked.map((d) => d + 1)], x), bare: true }
+  node.give(node.net.declaredBatch === 1 ? broughtBack(node, y) : { ...y, samples: { axis, before: 1 } })
+}
+
+/** A value with axes in another order. `given` is what it is of without axes of one. */
+function turned(node: OnnxNode, x: Tensor, order: readonly number[], given = x): Tensor {
   const dims = order.slice(1).map((d) => x.dims[d - 1]!)
   // Only axes of one change places: nothing is moved.
   const long = order.filter((d) => d > 0 && x.dims[d - 1] !== 1)
-  if (long.every((d, i) => i === 0 || d > long[i - 1]!)) return node.give(reshapedTensor(node, x, dims))
-  node.give(node.emit('transpose', [x], { order }, dims, { type: x.type }))
+  if (long.every((d, i) => i === 0 || d > long[i - 1]!)) return reshapedTensor(node, given, dims)
+  const from = given === x ? x : node.emit('reshape', [given], { dims: x.dims }, x.dims, { main: false, type: x.type })
+  return node.emit('transpose', [from], { order }, dims, { type: x.type })
 }
 
 /** Sizes of the parts: told, or equal ones of which the last is smaller (opset 18's num_outputs). */
@@ -254,8 +264,8 @@ function shape(node: OnnxNode): void {
 
 function size(node: OnnxNode): void {
   const dims = node.shape(0)
-  const rest = elementCount(dims.filter(isNumber))
-  node.give(dims.some(isBatch) ? dimensionsConstant([{ n: rest, plus: 0 }], [], INT64) : constantOf(Float64Array.of(rest), [], INT64))
+  const rest = elementCount(dims.map((dim) => (isNumber(dim) ? dim : dim.n)))
+  node.give(!dims.every(isNumber) ? dimensionsConstant([{ n: rest, plus: 0 }], [], INT64) : constantOf(Float64Array.of(rest), [], INT64))
 }
 
 export const shapeOperators: readonly OnnxOperator[] = [
