@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
@@ -66,6 +67,11 @@ class LongestFirst extends BaseSequencer {
  */
 process.env['GLIBC_TUNABLES'] ??=
   'glibc.malloc.trim_threshold=1073741824:glibc.malloc.top_pad=16777216:glibc.malloc.mmap_threshold=33554432'
+
+/** Whatever tests, and the processes that they start, leave in the folder for temporary files is gone when all have ended. */
+const temporary = mkdtempSync(join(tmpdir(), 'fusenet-tests-'))
+for (const name of process.platform === 'win32' ? ['TEMP', 'TMP'] : ['TMPDIR']) process.env[name] = temporary
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }))
 
 export default defineConfig({
   // What the build puts in its place.

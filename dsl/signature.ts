@@ -51,9 +51,10 @@ export interface Signature {
   readonly name: string
   /**
    * The number of tensors that it takes (a `->` chain gives the first). Default: exactly one for layers, none elsewhere. `numbers`: a number
-   * may stand in the place of a tensor, as long as there is one; then no other argument stands by position. See `NUMBERS`.
+   * may stand in the place of a tensor, as long as there is one; then no other argument stands by position. See `NUMBERS`. `names`: what usage
+   * calls them, where they are not alike.
    */
-  readonly values?: { readonly min: number; readonly max: number; readonly numbers?: true }
+  readonly values?: { readonly min: number; readonly max: number; readonly numbers?: true; readonly names?: readonly string[] }
   /** The parameters in the order of positional arguments, which come after the tensors. */
   readonly parameters: readonly Parameter[]
   readonly doc: string
@@ -64,6 +65,10 @@ export interface Signature {
   /** Its names in other frameworks. */
   readonly elsewhere?: readonly Synonym[]
 }
+
+/** What usage calls the tensors of a call that takes several: `a, b`, or the names that its signature has for them. */
+export const tensorNames = ({ values }: Signature): readonly string[] =>
+  values?.names ?? Array.from({ length: Math.min(values?.min ?? 1, 8) }, (_, i) => 'abcdefgh'[i]!)
 
 /** The name of a call in another framework, and what is written here: by default the signature that it belongs to, its arguments by their names here. */
 export interface Synonym {

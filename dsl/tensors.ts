@@ -1,7 +1,7 @@
 import { type ArgumentContext, bounded } from './argument-values.ts'
 import type { Call, Expression } from './ast.ts'
 import type { ValueRef } from './program.ts'
-import { type Attributes, NUMBERS, type Signature } from './signature.ts'
+import { type Attributes, NUMBERS, type Signature, tensorNames } from './signature.ts'
 import { type Span, textOf } from './source.ts'
 import { countOf } from '../bundle/plain.ts'
 import { describe, type Evaluated } from './values.ts'
@@ -148,10 +148,11 @@ function mayBeTensor(e: Expression, { isBound }: ArgumentContext, missing: boole
 }
 
 /** `x -> conv(...)`, `add(a, b)` */
-function usage({ name, values, parameters }: Signature): string {
+function usage(signature: Signature): string {
+  const { name, values, parameters } = signature
   const min = values?.min ?? 1
   if (min <= 1) return `write x -> ${name}${parameters.some((p) => p.default === undefined && !p.optional) ? '(...)' : ''}`
-  return `write ${name}(${Array.from({ length: Math.min(min, 8) }, (_, i) => 'abcdefgh'[i]).join(', ')})`
+  return `write ${name}(${tensorNames(signature).join(', ')})`
 }
 
 /** Newlines mean nothing, so a forgotten '->' makes a statement of its own. */

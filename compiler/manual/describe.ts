@@ -1,4 +1,4 @@
-import type { ArgumentType, Attribute, Parameter, Signature } from '../../dsl/signature.ts'
+import { type ArgumentType, type Attribute, type Parameter, type Signature, tensorNames } from '../../dsl/signature.ts'
 import type { Entry } from './table.ts'
 
 /** An argument for people. */
@@ -93,9 +93,9 @@ export function argumentsOf({ signature, page }: Entry): readonly ArgumentText[]
 }
 
 /** `conv(out, kernel, stride: 1, ...)`, with all that it takes. Arguments without a default that may be left out stand in no call. */
-export function callText({ name, parameters, values }: Signature): string {
-  const tensors = (values?.min ?? 0) < 2 ? []
-    : values!.min > 2 ? ['mask', 'a', 'b'] : ['a', 'b', ...(values!.max === Infinity ? ['...'] : [])]
+export function callText(signature: Signature): string {
+  const { name, parameters, values } = signature
+  const tensors = (values?.min ?? 0) < 2 ? [] : [...tensorNames(signature), ...(values!.max === Infinity ? ['...'] : [])]
   const given = parameters.flatMap((
     p,
   ) => (p.default !== undefined ? [`${p.name}: ${valueText(p.default, p.type)}`] : p.optional ? [] : [p.named ? `${p.name}: ...` : p.name]))
@@ -104,11 +104,10 @@ export function callText({ name, parameters, values }: Signature): string {
 }
 
 /** A call as somebody has it before their eyes: only what must be given. */
-export function shortCall({ name, parameters, values, role }: Signature): string {
-  const tensors = (values?.min ?? 0) < 2 ? []
-    : role === undefined ? values!.min > 2 ? ['mask', 'a', 'b'] : ['a', 'b'] : [role === 'metric' ? 'scores' : 'x', 'target']
+export function shortCall(signature: Signature): string {
+  const { name, parameters, values } = signature
   const all = [
-    ...tensors,
+    ...((values?.min ?? 0) < 2 ? [] : tensorNames(signature)),
     ...parameters.flatMap((p) => (p.default === undefined && !p.optional ? [p.named ? `${p.name}: ...` : p.name] : [])),
   ]
   return all.length > 0 ? `${name}(${all.join(', ')})` : name

@@ -20,6 +20,7 @@ export const losses: Group = {
       notes: [
         'A label a sample, or one a position: scores `[n, C, H, W]` go with `class[C][H, W]`.',
         'It takes scores: a `softmax` in front of it would be a second one, and is warned of; so are more scores than classes.',
+        "A class k whose labels count w times is a second loss: `loss = softmax_loss(scores, label, normalization: full, weight: w)` and `loss rest = softmax_loss(scores, label, ignore: k, normalization: full, weight: 1 - w)`. It divides by the number of labels, where PyTorch's weights divide by their sum.",
       ],
       see: ['softmax', 'accuracy', 'hinge_loss'],
     },

@@ -17,7 +17,7 @@ const accuracy: Operator = {
   name: 'accuracy',
   signature: {
     name: 'accuracy',
-    values: { min: 2, max: 2 },
+    values: { min: 2, max: 2, names: ['scores', 'label'] },
     parameters: [
       { name: 'top', type: { kind: 'integer', min: 1 }, default: 1, doc: 'among so many best scores the label must be' },
       { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },

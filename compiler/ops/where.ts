@@ -18,7 +18,7 @@ const whereOperator: Operator = {
   name: 'where',
   signature: {
     name: 'where',
-    values: { min: 3, max: 3, numbers: true },
+    values: { min: 3, max: 3, numbers: true, names: ['mask', 'a', 'b'] },
     parameters: [],
     mends: Object.fromEntries(
       ['mask', 'condition', 'a', 'b', 'input', 'other', 'x', 'y'].map((name) => [name, 'operands have no names: write where(mask, a, b)']),

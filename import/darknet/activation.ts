@@ -5,8 +5,8 @@ import type { Options } from './options.ts'
 type Emit = (op: string, inputs: readonly (string | number)[], args?: Readonly<Record<string, Argument>>) => string
 
 /**
- * Darknet's activations (activations.h of 2018) in layers of the language: each computes the same value and gradient. Those behind `tanh`
- * are of later Darknets.
+ * Darknet's activations (activations.h of 2018) in layers of the language: each computes the same value and gradient, `stair` the same
+ * value. Those behind `tanh` are of later Darknets.
  */
 const ACTIVATIONS: Readonly<Record<string, (x: string, emit: Emit) => string>> = {
   linear: (x) => x,
@@ -26,6 +26,11 @@ const ACTIVATIONS: Readonly<Record<string, (x: string, emit: Emit) => string>> =
   lhtan: (x, emit) => emit('add', [emit('clip', [x], { lo: 0, hi: 1 }), x], { coeff: [0.999, 0.001] }),
   // 0.125 x + 0.5 between -4 and 4, with a slope of 0.01 beyond
   plse: (x, emit) => emit('add', [emit('add', [emit('clip', [x], { lo: -4, hi: 4 }), x], { coeff: [0.115, 0.01] }), 0.5]),
+  // floor(x / 2), and where floor(x) is odd x - floor(x) more
+  stair: (x, emit) => {
+    const step = emit('floor', [emit('mul', [x, 0.5])])
+    return emit('add', [step, emit('relu', [emit('sub', [emit('add', [x, step], { coeff: [1, -2] }), 1])])])
+  },
   tanh: (x, emit) => emit('tanh', [x]),
   mish: (x, emit) => emit('mish', [x]),
   swish: (x, emit) => emit('silu', [x]),
@@ -40,17 +45,14 @@ export const RECTIFIERS: readonly string[] = ['relu', 'leaky', 'relie']
 export function activate(net: NetBuilder, options: Options, x: string, otherwise: 'logistic' | 'linear'): string {
   const name = options.text('activation') ?? otherwise
   const activation = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined
+  if (name === 'stair')
+    options.differs(
+      'activation=stair: in training its steps have a gradient of 0, and the slopes between them one of 1; Darknet takes 1 for both',
+    )
   if (activation) return activation(x, (op, inputs, args) => net.layer(options, op, inputs, args))
-  if (name === 'stair') {
-    options.problem(
-      'activation=stair: steps with slopes between them need a floor, and no layer rounds',
-      'cut the net in front of it with --outputs',
-    )
-  } else {
-    options.problem(
-      `activation=${name.slice(0, 40)} is not known; Darknet would go on with relu`,
-      `write one of ${Object.keys(ACTIVATIONS).join(', ')}`,
-    )
-  }
+  options.problem(
+    `activation=${name.slice(0, 40)} is not known; Darknet would go on with relu`,
+    `write one of ${Object.keys(ACTIVATIONS).join(', ')}`,
+  )
   return x
 }

@@ -10,9 +10,11 @@ import { chromiumRunsHere, softwareAdapter } from '../../scripts/software-adapte
 import { fixture } from '../runtime/fixture.ts'
 import { largeModel } from './large-model.ts'
 
-/** The command as it is installed: built by tsc, a process of its own. */
+/** The command as it is installed: a process of its own. */
 const run = promisify(execFile)
+/** Where `dist` is: the project, where `npm test` has just built it, else a folder of this file's own. */
 let built: string
+let made: string | undefined
 let folder: string
 const at = (name: string): string => join(folder, name)
 const idx = (dims: readonly number[], data: readonly number[]): Uint8Array =>
@@ -23,21 +25,15 @@ delete process.env['_']
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fusenet-built-'))
-  // Below the project, so that the packages are found.
-  await mkdir('node_modules/.cache/fusenet', { recursive: true })
-  built = resolve(await mkdtemp('node_modules/.cache/fusenet/built-'))
-  // It writes what it can, whatever types say: those are checked elsewhere.
-  await run(process.execPath, [
-    'node_modules/typescript/bin/tsc',
-    '-p',
-    'tsconfig.build.json',
-    '--outDir',
-    join(built, 'dist'),
-    '--incremental',
-    'false',
-    '--tsBuildInfoFile',
-    'null',
-  ]).catch(() => {})
+  if (process.env['FUSENET_BUILT']) built = resolve('.')
+  else {
+    // Below the project, so that the packages are found.
+    await mkdir('node_modules/.cache/fusenet', { recursive: true })
+    built = made = resolve(await mkdtemp('node_modules/.cache/fusenet/built-'))
+    // It writes what it can, whatever types say: those are checked elsewhere.
+    const out = ['--outDir', join(made, 'dist'), '--incremental', 'false', '--tsBuildInfoFile', 'null']
+    await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', ...out]).catch(() => {})
+  }
   await writeBundle(fixture(), at('line'))
   await mkdir(at('data'))
   const bytes = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 37) % 256)
@@ -48,7 +44,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
-  await rm(built, { recursive: true, force: true })
+  if (made !== undefined) await rm(made, { recursive: true, force: true })
 })
 
 interface Ended {

@@ -36,6 +36,13 @@ describe('layers by their own names, with arguments in the order of others', () 
     ['h = mean(x, x, axis: [2, 3])', /it is reduce_mean,/],
     ['h = x -> normalize(mean: 0, std: 1, dim: 1)', /div\(x, x -> reduce_l2\(\[1\]\)\)/],
     ['h = x -> dropout(50)', 'it is a part of 1: 0.5 is 50 %'],
+    ['h = where(x, 1)', 'write where(mask, a, b)'],
+    ['h = x -> where', 'write where(mask, a, b)'],
+    ['loss = softmax_loss(v)', /^write softmax_loss\(scores, label/],
+    ['loss = sigmoid_loss(v)', /^write sigmoid_loss\(scores, target/],
+    ['loss = softmax_loss(v, label, weight: [1, 2])', /^weight is one number; labels k count w times by two losses/],
+    ['loss = softmax_loss(v, label, class_weights: [1, 2])', /labels k count w times by two losses/],
+    ['loss = sigmoid_loss(v, t, pos_weight: 2)', /^a target of 1 counts w times by two losses/],
   ])('%s', (line, hint) => {
     expect(hints(line)).toEqual([typeof hint === 'string' ? hint : expect.stringMatching(hint)])
   })

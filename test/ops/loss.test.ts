@@ -27,6 +27,22 @@ describe('softmax_loss', () => {
     expectClose(forward(call({ weight: 3 })), [total / 4])
   })
 
+  test('labels of a class count w times where a second loss leaves them out, as hints have it', () => {
+    const [k, w] = [2, 3.5]
+    const [whole, rest] = [-1, k].map((ignore) =>
+      forward({
+        op: 'softmax_loss',
+        inputs: [x, labels([4], [0, 3, 2, 2])].map((
+          f,
+          i,
+        ) => (i === 0 ? { ...f, shape: [4, 4], data: Array.from(f.data).slice(0, 16) } : f)),
+        attributes: { ignore, normalization: 'full' },
+      })[0]!
+    )
+    const weighted = [0, 3, 2, 2].reduce((sum, label, i) => sum - (label === k ? w : 1) * logSoftmax(row(i), label), 0)
+    expectClose([w * whole! + (1 - w) * rest!], [weighted / 4])
+  })
+
   test('of a map: a label a pixel', () => {
     const map = fed([2, 3, 2, 4])
     const pixels = labels([2, 2, 4], [0, 1, 2, 255, 255, 1, 1, 0, 0, 0, 0, 255, 2, 2, 2, 1])

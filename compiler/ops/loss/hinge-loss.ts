@@ -18,7 +18,7 @@ const marginOf = (x: Tensor, labels: Tensor, at: readonly IndexLike[]): Expressi
 /** One against all: sum over classes of the margins (norm 1) or their squares (norm 2), over N. */
 const hingeLoss: Operator = {
   name: 'hinge_loss',
-  signature: lossSignature('hinge_loss', 2, [
+  signature: lossSignature('hinge_loss', ['scores', 'label'], [
     { name: 'norm', type: { kind: 'integer', min: 1, max: 2 }, default: 1, doc: '2 squares the margins' },
   ], 'by how much scores miss their margin, one class against all others'),
   traits: { betterIs: 'lower', comparesLabels: true, wantsScores: [-1, 1] },

@@ -19,9 +19,14 @@ import { counts, countsHere, divisorOf, unlessIgnored } from './normalization.ts
 
 const weight: Parameter = { name: 'weight', type: { kind: 'number' }, default: 1, named: true, doc: 'its factor in the sum of all losses' }
 
-export const lossSignature = (name: string, values: number, parameters: readonly Parameter[], doc: string): Signature => ({
+export const lossSignature = (
+  name: string,
+  names: readonly string[],
+  parameters: readonly Parameter[],
+  doc: string,
+): Signature => ({
   name,
-  values: { min: values, max: values },
+  values: { min: names.length, max: names.length, names },
   parameters: [...parameters, weight],
   doc,
   role: 'loss',

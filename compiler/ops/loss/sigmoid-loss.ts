@@ -9,10 +9,16 @@ import { factorOf, lossTotal, normalization, unlessIgnored } from './normalizati
 /** -(t log s(x) + (1 - t) log(1 - s(x))) = max(x, 0) - x t + log(1 + exp(-|x|)) */
 const sigmoidLoss: Operator = {
   name: 'sigmoid_loss',
-  signature: lossSignature('sigmoid_loss', 2, [
-    { name: 'ignore', type: { kind: 'number' }, optional: true, named: true, doc: 'elements with this target do not count' },
-    normalization('batch_size'),
-  ], 'the cross entropy of a sigmoid of each score with its target between 0 and 1'),
+  signature: {
+    ...lossSignature('sigmoid_loss', ['scores', 'target'], [
+      { name: 'ignore', type: { kind: 'number' }, optional: true, named: true, doc: 'elements with this target do not count' },
+      normalization('batch_size'),
+    ], 'the cross entropy of a sigmoid of each score with its target between 0 and 1'),
+    mends: {
+      pos_weight:
+        'a target of 1 counts w times by two losses: this one, and sum(mul(target, scores -> neg -> softplus), weight: (w - 1) / D), D as in fusenet help sigmoid_loss',
+    },
+  },
   traits: { betterIs: 'lower', applies: 'sigmoid', wantsScores: [-2, 2] },
   shape: scalarUnless(sameShapes),
   equations: (node) => {

@@ -16,17 +16,22 @@ export function labelledScore(x: Tensor, labels: Tensor, at: readonly IndexLike[
   return sum([k], select('eq', position(k), load(labels, ...at), load(x, ...atPosition(at, k)), 0))
 }
 
+/** Weights of classes: w L + (1 - w) (L - L_k) = L + (w - 1) L_k, where L_k is what labels k add to L. */
+const CLASS_WEIGHTS =
+  'weight is one number; labels k count w times by two losses: this one with normalization: full, weight: w, and it again with ignore: k, normalization: full, weight: 1 - w'
+
 /** -log softmax(x)[label] = log(sum exp(x - m)) - (x[label] - m) */
 const softmaxLoss: Operator = {
   name: 'softmax_loss',
   signature: {
-    ...lossSignature('softmax_loss', 2, [
+    ...lossSignature('softmax_loss', ['scores', 'label'], [
       { name: 'ignore', type: { kind: 'integer' }, default: -1, doc: 'positions with this label do not count' },
       normalization('valid'),
     ], "minus the logarithm of the labelled class' probability"),
     mends: {
       label_smoothing:
         'smoothing by s is two losses: this one with weight: 1 - s, and sum(scores -> log_softmax, weight: -s / (classes * batch))',
+      ...Object.fromEntries(['weight', 'weights', 'class_weight', 'class_weights'].map((name) => [name, CLASS_WEIGHTS])),
     },
   },
   traits: { betterIs: 'lower', comparesLabels: true, applies: 'softmax', wantsScores: [-2, -Infinity] },

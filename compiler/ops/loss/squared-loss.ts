@@ -13,7 +13,7 @@ const perSample: Attributes = { normalization: 'batch_size' }
 /** sum (x - t)^2 / (2 N), N the batch */
 const squaredLoss: Operator = {
   name: 'squared_loss',
-  signature: lossSignature('squared_loss', 2, [], 'half the mean over the batch of the squared distance'),
+  signature: lossSignature('squared_loss', ['x', 'target'], [], 'half the mean over the batch of the squared distance'),
   traits: { betterIs: 'lower' },
   shape: scalarUnless(sameShapes),
   equations: (node) => {

@@ -9,7 +9,7 @@ import { lossSignature, scalarUnless } from './loss.ts'
 
 const sumOperator: Operator = {
   name: 'sum',
-  signature: { ...lossSignature('sum', 1, [], 'the sum of all elements, batch and all'), mends: reducedBy('reduce_sum') },
+  signature: { ...lossSignature('sum', ['x'], [], 'the sum of all elements, batch and all'), mends: reducedBy('reduce_sum') },
   shape: scalarUnless((q) => labelProblems(q)),
   equations: (node) => {
     const x = node.inputs[0]!

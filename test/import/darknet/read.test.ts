@@ -55,7 +55,7 @@ describe('the text of a .cfg file', () => {
   test('all that is wrong is told at once, with its line', () => {
     expect(
       problemsOf(
-        `${NET}[convolutional]\nfilters=none\n[rnn]\n[local]\nfilters\n[normalization]\n[route]\nlayers=9\n[foo]\n[convolutional]\nxnor=1\nactivation=stair\n`,
+        `${NET}[convolutional]\nfilters=none\n[rnn]\n[local]\nfilters\n[normalization]\n[route]\nlayers=9\n[foo]\n[convolutional]\nxnor=1\nactivation=stairs\n`,
       ),
     ).toEqual([
       "net.cfg:9: 'filters' is neither a section nor key=value",
@@ -66,7 +66,7 @@ describe('the text of a .cfg file', () => {
       'net.cfg:11 [route]: 9 means section 9, and this is section 4 | numbers from 0 to 3, or from -1 to -4',
       'net.cfg:13 [foo]: is no section that is known',
       expect.stringMatching(/^net.cfg:14 \[convolutional\]: xnor=1: weights and inputs are rounded to two values/),
-      expect.stringMatching(/^net.cfg:14 \[convolutional\]: activation=stair/),
+      expect.stringMatching(/^net.cfg:14 \[convolutional\]: activation=stairs/),
     ])
     expect(problemsOf('[convolutional]\n')).toEqual(['net.cfg:1 [convolutional]: the first section of a .cfg file is [net]'])
     expect(problemsOf('')).toEqual(['net.cfg: the first section of a .cfg file is [net]'])
