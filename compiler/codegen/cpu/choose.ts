@@ -7,7 +7,7 @@ import { onceAtWork, onceByNode } from '../../ir/once-by-node.ts'
 import { onceByShape } from '../../ir/once-by-shape.ts'
 import type { IsConstant, PrepackedKernel } from '../../ir/prepack.ts'
 import { applySchedule } from './apply-schedule.ts'
-import { gainsFromTasks, rankContractions } from './contraction.ts'
+import { isWorthTasks, rankContractions } from './contraction.ts'
 import { prepackTransposed } from './prepack-transposed.ts'
 import type { LoopNest } from './loop-nest.ts'
 import { pricer } from './price.ts'
@@ -43,9 +43,9 @@ export class CpuScheduler {
     const { contraction } = simplify(e)
     return contraction !== undefined && scheduleOfImages(contraction) !== undefined
   })
-  private readonly gainsFromTasks = onceByShape((e: Equation) => {
+  private readonly isWorthTasks = onceByShape((e: Equation) => {
     const { contraction } = simplify(e)
-    return contraction !== undefined && gainsFromTasks(contraction)
+    return contraction !== undefined && isWorthTasks(contraction)
   })
   /** What is joined to kernels against passes of its own: see `pricer`. */
   readonly price: ReturnType<typeof pricer>
@@ -127,10 +127,10 @@ export class CpuScheduler {
 
   /**
    * The equation as it stands in a program that trains with this batch: for `many` images where that gives it a schedule over blocks of them, and the batch
-   * fills one. Or in one that infers (undefined): for `one` where it is then cut into more tasks.
+   * fills one. Or in one that infers (undefined): for `one` where that is worth several tasks.
    */
   inProgram(e: Equation, batch: number | undefined): Equation {
-    if (batch === undefined) return this.gainsFromTasks(e) ? forOne(e) : e
+    if (batch === undefined) return this.isWorthTasks(e) ? forOne(e) : e
     return batch >= FILLED_BLOCK && !this.limits.precise && this.gainsFromImages(e) ? forMany(e) : e
   }
 

@@ -214,11 +214,10 @@ function cutOfOneImage(
   return undefined
 }
 
-/** Whether a single image makes more tasks where its program is made for that. */
-export function gainsFromTasks({ equation: e, main }: Contraction): boolean {
+/** Whether a single image is work for several threads. */
+export function isWorthTasks({ equation: e, main }: Contraction): boolean {
   const products = pointsOf([...e.axes, ...main.axes].filter((a) => typeof a.extent === 'number'))
-  return !main.axes.some((a) => a.extent === 'n') &&
-    Math.floor(wantedTasks({ images: 'one' }, products)) > Math.floor(wantedTasks(e, products))
+  return !main.axes.some((a) => a.extent === 'n') && wantedTasks({ images: 'one' }, products) >= 2
 }
 
 /** Whether nothing but the batch is summed up over: the gradient of an inner product's weights, whose factors are alike, so that either may be cut. */

@@ -123,6 +123,8 @@ export interface WinogradModel {
   readonly leastBlock: number
   /** Tiles of a task that is not a whole map: with fewer, the transformed filter would be read too often. */
   readonly leastTaskTiles: number
+  /** The same where one image is cut so that several threads have work. */
+  readonly leastImageTiles: number
   /**
    * Images that are multiplied together in a filter's gradient, and elements of its transformed sums (2 MiB) beside them; elements of the sums of channels
    * that have no blocks of `goodTask`.
@@ -203,6 +205,7 @@ export const CPU: CpuModel = {
     leastTaskChannels: 32,
     leastBlock: 16,
     leastTaskTiles: 8,
+    leastImageTiles: 7, // no slower on one thread, where 6 took 1.3 of the time
     goodTotals: 512 * 1024,
     goodTask: 160 * 1024,
     mostTask: 2 ** 20,

@@ -181,7 +181,8 @@ function chooseRows(e: Equation, shape: Convolution, tiling: Tiling): number | u
   const wanted = Math.max(1, wantedTasks(e, pointsOf([shape.row, shape.column, shape.out, ...shape.channels]) * shape.filterSize ** 2 / 2))
   const sizes = tiling.stepDown === m && !tiling.isPadded ? divisors(height).filter((d) => d % m === 0) : [height]
   const elements = (rows: number): number => taskElements(shape, tiling, rows)
-  const isWorth = (rows: number): boolean => rows === height || rows / m * across >= MODEL.leastTaskTiles
+  const least = e.images === 'one' ? MODEL.leastImageTiles : MODEL.leastTaskTiles
+  const isWorth = (rows: number): boolean => rows === height || rows / m * across >= least
   const block = statisticsBlockAlong(e, shape.row)
   const good = sizes.filter((d) => elements(d) <= MODEL.goodTask && isWorth(d))
   const rows = block !== undefined ? sizes.find((d) => d === block)
