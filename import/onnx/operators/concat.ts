@@ -1,7 +1,7 @@
 import { elementCount } from '../../../bundle/sizes.ts'
 import { showDimensions } from '../dimension.ts'
 import type { OnnxNode } from '../node.ts'
-import { type Constant, dimensionsConstant, shapeOf, type Tensor } from '../value.ts'
+import { type Constant, dimensionsConstant, parameterOf, shapeOf, type Tensor } from '../value.ts'
 import { numberIn, ofOneSample, withinSample } from './operand.ts'
 import type { OnnxOperator } from './operator.ts'
 import { folded } from './padding.ts'
@@ -55,16 +55,51 @@ function fitting(node: OnnxNode, value: Constant, x: Tensor, axis: number): Cons
   return { ...c, shape: dims }
 }
 
-/** x in a frame of constants: of 0, or of their number where they have one, and then they are added. */
+/**
+ * x in a frame of constants: of 0, or of their number where they have one, and then they are added. One that learns and is one long along the axis,
+ * as the token of a class, is put in its place by `where`, and learns here too.
+ */
 function framedBy(node: OnnxNode, x: Tensor, front: readonly Constant[], behind: readonly Constant[], axis: number): Tensor {
   const d = axis - 1
   const lengthOf = (list: readonly Constant[]): number => list.reduce((sum, c) => sum + c.shape[d]!, 0)
   const frame = (length: number): number[] => x.dims.map((_, e) => (e === d ? length : 0))
   const all = [...front, ...behind]
-  const numbers = new Set(all.map(numberIn))
-  const one = numbers.size === 1 ? [...numbers][0] : undefined
+  const tokens = all.filter(({ learned, shape }) => learned && shape[d] === 1 && elementCount(shape) > 1)
+  const others = all.filter((c) => !tokens.includes(c))
+  const numbers = new Set(others.map(numberIn))
+  const one = others.length === 0 ? 0 : numbers.size === 1 ? [...numbers][0] : undefined
   const padded = folded(node, x, frame(lengthOf(front)), frame(lengthOf(behind)), 'constant', one ?? 0)
-  if (one !== undefined) return padded
+  const whole = one === undefined ? withNumbers(node, padded, [...front, x, ...behind], others, axis) : padded
+  if (others.some((c) => c.learned)) node.note('changed', 'constants that it joins do not learn')
+  let [y, from] = [whole, 0]
+  for (const part of [...front, x, ...behind]) {
+    if (part.kind === 'constant' && tokens.includes(part)) y = withToken(node, y, part, axis, from)
+    from += (part.kind === 'constant' ? part.shape : part.dims)[d]!
+  }
+  return y
+}
+
+/** x with a constant that learns in place of what lies at `from`. */
+function withToken(node: OnnxNode, x: Tensor, c: Constant, axis: number, from: number): Tensor {
+  const flat = x.dims.map((dim, d) => (d === axis - 1 ? dim : 1))
+  const mask = node.emit('parameter', [], { dims: flat, lr_mult: 0 }, flat, {
+    main: false,
+    parameters: { weight: { shape: flat, values: () => Float32Array.from({ length: flat[axis - 1]! }, (_, i) => Number(i === from)) } },
+  })
+  const token = node.emit('parameter', [], { dims: c.shape }, c.shape, { main: false, parameters: { weight: parameterOf(c) } })
+  const y = node.emit('where', [mask, token, x], {}, x.dims, { type: 'float' })
+  return x.bare ? { ...y, bare: true } : y
+}
+
+/** `padded`, a frame of 0 around a map among `parts`, with the numbers of those of them that are `others`. */
+function withNumbers(
+  node: OnnxNode,
+  padded: Tensor,
+  parts: readonly (Tensor | Constant)[],
+  others: readonly Constant[],
+  axis: number,
+): Tensor {
+  const d = axis - 1
   const { dims } = padded
   const parameter = node.emit('parameter', [], { dims, lr_mult: 0 }, dims, {
     main: false,
@@ -75,9 +110,9 @@ function framedBy(node: OnnxNode, x: Tensor, front: readonly Constant[], behind:
           const [outer, inner] = [elementCount(dims.slice(0, d)), elementCount(dims.slice(d + 1))]
           const result = new Float32Array(elementCount(dims))
           let from = 0
-          for (const c of [...front, x, ...behind]) {
+          for (const c of parts) {
             const length = (c.kind === 'constant' ? c.shape : c.dims)[d]! * inner
-            const values = c.kind === 'constant' ? c.values() : undefined
+            const values = c.kind === 'constant' && others.includes(c) ? c.values() : undefined
             for (let o = 0; values && o < outer; o++)
               for (let i = 0; i < length; i++) result[o * dims[d]! * inner + from + i] = Number(values[o * length + i])
             from += length
@@ -87,8 +122,7 @@ function framedBy(node: OnnxNode, x: Tensor, front: readonly Constant[], behind:
       },
     },
   })
-  if (all.some(({ learned }) => learned)) node.note('changed', 'the constants that it joins do not learn')
-  return node.emit('add', [padded, x.bare ? { ...parameter, bare: true } : parameter], {}, dims, { type: 'float' })
+  return node.emit('add', [padded, padded.bare ? { ...parameter, bare: true } : parameter], {}, dims, { type: 'float' })
 }
 
 function foldConcat(node: OnnxNode): void {

@@ -39,6 +39,9 @@ export function ofOneSample({ net: { declaredBatch = 1 } }: OnnxNode, c: Constan
 export const isPerChannel = (c: Constant, x: Tensor): boolean =>
   withinSample(c, x)?.every((dim, d) => dim === (d === 0 ? x.dims[0] : 1)) ?? false
 
+/** What no net learns: -1e9 or -Infinity in a mask, which is stored as weights are. */
+const MASKING = 1e9
+
 /** A constant as an operand of a layer that joins it with x: a number, or a parameter (one that is not learned stays as it is). */
 export function operandOf(node: OnnxNode, given: Constant, x: Tensor): Tensor | number {
   const c = ofOneSample(node, given, x)
@@ -50,7 +53,8 @@ export function operandOf(node: OnnxNode, given: Constant, x: Tensor): Tensor | 
   const number = numberIn(c)
   // A constant larger than x repeats x.
   if (number !== undefined && dims.every((dim, d) => dim === 1 || dim === x.dims[d])) return number
-  const parameter = node.emit('parameter', [], { dims, ...(!c.learned && { lr_mult: 0 }) }, dims, {
+  const learns = c.learned && !c.values().some((v) => !(Math.abs(v) < MASKING))
+  const parameter = node.emit('parameter', [], { dims, ...(!learns && { lr_mult: 0 }) }, dims, {
     parameters: { weight: parameterOf(c, dims) },
     main: false,
   })

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { bytesSource } from '../../../import/byte-source.ts'
+import { readOnnx } from '../../../import/onnx/read.ts'
 import { holds, outputOf } from './holds.ts'
-import { floats, ints, type Node, node, type Sizes } from './write-onnx.ts'
+import { floats, ints, type Node, node, oneInput, type Sizes } from './write-onnx.ts'
 
 const [TOKENS, HEADS, WIDTH] = [3, 2, 2]
 const FEATURES = HEADS * WIDTH
@@ -91,5 +93,33 @@ describe('the batch at another place than in front', () => {
   ])('%s is refused', async (_, rest, message) => {
     const more = { initializers: { c: floats([5, 1], [1, 2, 3, 4, 5]), s: ints(2, -1, 6) } }
     await expect(outputOf({ x: [2, 3, 4], nodes: [turn('x', 't', 1, 0, 2), ...rest], more, want: [] })).rejects.toThrow(message)
+  })
+})
+
+describe('constants that learn', () => {
+  /** The layers of a model that are parameters, with what they learn by. */
+  const parametersOf = (nodes: Node[], initializers: Record<string, ReturnType<typeof floats>>) =>
+    readOnnx(bytesSource('m.onnx', oneInput(['n', 2, 3], nodes, { initializers }))).layers.filter(({ op }) => op === 'parameter')
+
+  test('a token of a class in front of others, of numbers and of zeros, and one behind', async () => {
+    for (const token of [[5, 6, 7], [0, 0, 0]]) {
+      const initializers = { c: floats([1, 1, 3], token), d: floats([1, 1, 3], [8, 9, 10]), sizes: ints(-1, 1, 3) }
+      const nodes = [node('Concat', ['c', 'x', 'd'], ['y'], { axis: 1 })]
+      await holds({
+        x: [2, 2, 3],
+        nodes,
+        more: { initializers },
+        want: (x) => [0, 6].flatMap((n) => [...token, ...x.slice(n, n + 6), 8, 9, 10]),
+      })
+      const learning = parametersOf(nodes, initializers).filter((layer) => layer.arguments['lr_mult'] !== 0)
+      expect(learning.map((layer) => layer.arguments['dims'])).toEqual([[1, 3], [1, 3]])
+    }
+  })
+
+  test('a mask that is stored as weights are does not learn, a table of positions does', () => {
+    for (const [low, learns] of [[-Infinity, 0], [-1e9, 0], [-3, undefined]] as const) {
+      const [mask] = parametersOf([node('Add', ['x', 'm'], ['y'])], { m: floats([2, 3], [0, low, 0, 0, 0, low]) })
+      expect(mask!.arguments['lr_mult']).toBe(learns)
+    }
   })
 })
