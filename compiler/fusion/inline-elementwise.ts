@@ -103,7 +103,7 @@ function judge(equation: Equation, readers: readonly Equation[], isEnd: readonly
   const heavy = hasReduction(value)
   const refusal = heavy ? refuseEpilogue(equation, tensor, readers) : refusePrologue(equation, tensor, readers, context)
   if (refusal) return refusal
-  const repeating = heavy ? undefined
+  const repeating = heavy || isSpread(equation) ? undefined
     : readers.find((reader) => wantsStored(reader, () => inlineProducer(equation, reader), tensor, context))
   if (repeating) return `${repeating.name} is faster where ${tensor.name} is stored`
   const joined = readers.map((reader) => inlineProducer(equation, reader))
@@ -159,6 +159,15 @@ function refusePrologue(
     }
   }
   return undefined
+}
+
+/** Whether each element is one of a smaller tensor, repeated along axes: to store it only makes it larger, and keeps a product of matrices from being one. */
+function isSpread({ stores }: Equation): boolean {
+  const { tensor, value } = stores[0]!
+  return value.kind === 'load' && elementsPerSample(value.tensor.shape) < elementsPerSample(tensor.shape) &&
+    value.at.every(({ terms: [term, ...more], constant }) =>
+      !term || (more.length === 0 && constant === 0 && term.coefficient === 1 && term.atom.kind === 'axis')
+    )
 }
 
 /** Whether a reader is a contraction that would compute a value many times where caches make it cheap to store it. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { axis, plus, times } from '../../compiler/ir/affine.ts'
+import { axis, divide, plus, times } from '../../compiler/ir/affine.ts'
 import { add, exp, type Expression, load, maximum, mul, sum } from '../../compiler/ir/expression.ts'
 import { tensor } from '../../compiler/ir/tensor.ts'
 import { conv, each, expectSameValues, fuse, map, namesOf, relu, remarksOf, scaled } from './hand-built.ts'
@@ -26,6 +26,21 @@ describe('joins', () => {
     const stored = fuse(PASS, equations, { ...changes, packsPrologue: () => false })
     expect(namesOf(stored)).toEqual(['a', 'y'])
     expect(remarksOf(stored)).toContain('y is faster where a is stored')
+  })
+
+  test('elements of a smaller tensor, repeated: no target stores them for a product of matrices', () => {
+    const product = each(y, ([n, c, h, w]) => {
+      const k = axis('k', 4)
+      return sum([k], mul(load(a, n, c, h, k), load(b, n, c, k, w)))
+    })
+    const changes = { kept: new Set([y]), storesPrologues: true, packsPrologue: () => false }
+    const equations = [each(a, ([n, c, , w]) => load(tensor('s', ['n', 2, 4]), n, c, w)), product]
+    const kernels = fuse(PASS, equations, changes)
+    expect(namesOf(kernels)).toEqual(['a+y'])
+    expectSameValues(kernels, equations, [y])
+    // Enlarged to the nearest, they are stored: what loads them would work out their places again and again.
+    const enlarged = [each(a, ([n, c, h, w]) => load(tensor('s', ['n', 2, 2, 2]), n, c, divide(h, 2), divide(w, 2))), product]
+    expect(namesOf(fuse(PASS, enlarged, changes))).toEqual(['a', 'y'])
   })
 
   test('an epilogue: the result of a sum flows into the one element-wise equation that reads it', () => {
