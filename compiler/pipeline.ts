@@ -9,7 +9,7 @@ import { passesFor, prepareGraph } from './graph-passes/passes.ts'
 import { reads } from './ir/equation.ts'
 import { beginGeneration, endWork } from './ir/once-by-node.ts'
 import { printEquations } from './ir/print.ts'
-import { bufferOf } from './ir/tensor.ts'
+import { bufferOf, type Tensor } from './ir/tensor.ts'
 import type { Packing } from './pack-weights.ts'
 import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.ts'
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
@@ -105,6 +105,8 @@ export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPl
   const base = sharedWithEarlier(graph)
   const passed = passedByStorage(base, options)
   const texts = new Map<Storage, string>()
+  // What is computed again from a part of the memory depends on where values start.
+  const placed = memory === 'small' ? (target: Target): Placeless => ({ programs: passed(target) }) : placelessByStorage(passed)
   return options.targets.map((target) => {
     const { storage = 'f32' } = target
     const text = texts.get(storage) ??
@@ -113,7 +115,8 @@ export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPl
     const question = JSON.stringify([numberOf(target), style, memory, batch, without, estimates])
     let made: LaidOutPlan | undefined
     const { plan, files } = onceForAll('plan', `${question} ${text}`, () => {
-      const { plan, files } = made = runForTarget(target, base, passed(target), options)
+      const { programs, offsets } = placed(target)
+      const { plan, files } = made = runForTarget(target, base, programs, options, offsets)
       return { plan: JSON.stringify(plan), files: [...files].map(([name, data]) => [name, copied(data)] as const) }
     }, ({ plan, files }) => plan.length + files.reduce((sum, [, data]) => sum + data.length, 0))
     // What the caller is given is his to change: what is remembered is a copy, and stays.
@@ -127,8 +130,11 @@ export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPl
  * found once as long as the node is in the net.
  */
 const nodes = new SharedNodes(MOST_KEPT)
+/** The same of nets that were planned, wherever their parameters start: those of an edited net start elsewhere from the edited layer on. */
+const placelessNodes = new SharedNodes(MOST_KEPT)
 whenCleared(() => {
   nodes.clear()
+  placelessNodes.clear()
   endWork()
 })
 
@@ -136,6 +142,28 @@ function sharedWithEarlier(graph: Graph): Graph {
   nodes.begin()
   beginGeneration()
   return nodes.share(graph)
+}
+
+/** Programs as they are planned, and where their values start. */
+interface Placeless {
+  readonly programs: ReadonlyMap<ProgramName, Work>
+  readonly offsets?: ReadonlyMap<Tensor, number>
+}
+
+/** The programs over values that do not say where they start, made once for all targets that store values alike, and only where somebody asks. */
+function placelessByStorage(passed: (target: Target) => ReadonlyMap<ProgramName, Work>): (target: Target) => Placeless {
+  const made = new Map<Storage, Placeless>()
+  return (target) => {
+    const { storage = 'f32' } = target
+    const known = made.get(storage)
+    if (known) return known
+    if (made.size === 0) placelessNodes.begin()
+    const offsets = new Map<Tensor, number>()
+    const share = (work: Work): Work => ({ ...work, graph: placelessNodes.share(work.graph, offsets) })
+    const programs = new Map([...passed(target)].map(([name, work]) => [name, share(work)]))
+    made.set(storage, { programs, offsets })
+    return { programs, offsets }
+  }
 }
 
 const copied = (data: string | Uint8Array): string | Uint8Array => (typeof data === 'string' ? data : data.slice())
@@ -220,7 +248,13 @@ function passPrograms(base: Graph, storage: Storage, options: PipelineOptions): 
   return passed
 }
 
-function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramName, Work>, options: PipelineOptions): PipelineResult {
+function runForTarget(
+  target: Target,
+  base: Graph,
+  passed: ReadonlyMap<ProgramName, Work>,
+  options: PipelineOptions,
+  offsets?: ReadonlyMap<Tensor, number>,
+): PipelineResult {
   const { storage = 'f32' } = target
   const printer = target.printer(options.batch, options.schedules?.[target.name])
   const run = (name: ProgramName, start: Work): Work =>
@@ -244,6 +278,7 @@ function runForTarget(target: Target, base: Graph, passed: ReadonlyMap<ProgramNa
     programs,
     packed: packedSizes(base),
     constants,
+    ...(offsets && { offsets }),
     batch: options.batch,
     sharesBuffers: target.sharesBuffers,
     ...(printer.link && { link: printer.link }),

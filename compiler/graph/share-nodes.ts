@@ -1,6 +1,7 @@
 import { nowhere } from '../../dsl/source.ts'
 import type { Attributes } from '../../dsl/signature.ts'
 import { onceByNode } from '../ir/once-by-node.ts'
+import { nextTensorId, type Tensor } from '../ir/tensor.ts'
 import { canonicalGraphText } from './canonical.ts'
 import type { Graph, NamedOutput, Node, Value } from './graph.ts'
 
@@ -40,17 +41,23 @@ export class SharedNodes {
     this.before = this.now = emptyGeneration()
   }
 
-  /** The graph, with nodes and values of earlier ones where they say the same. Two values of one graph stay two. */
-  share(graph: Graph): Graph {
+  /**
+   * The graph, with nodes and values of earlier ones where they say the same. Two values of one graph stay two. `offsets`: values are the same wherever they
+   * start in their buffers, which is put there instead: a layer that takes more parameters moves those of all layers behind it.
+   */
+  share(graph: Graph, offsets?: Map<Tensor, number>): Graph {
     const stands = new Map<Value, Value>()
     const alike = new Map<string, number>()
     const shared = (value: Value): Value => {
       const known = stands.get(value)
       if (known) return known
-      const key = textOf(value)
-      const at = alike.get(key) ?? 0
+      const key = offsets ? placelessText(value) : textOf(value)
+      let at = alike.get(key) ?? 0
+      // One value has one place in all programs of a net.
+      while (offsets && isElsewhere(this.now.values.get(key)?.[at], value, offsets)) at++
       alike.set(key, at + 1)
-      const stand = this.valueOf(key, at, value)
+      const stand = this.valueOf(key, at, value, offsets ? placeless : ownCopy)
+      if (offsets && value.storage) offsets.set(stand, value.storage.offset)
       stands.set(value, stand)
       return stand
     }
@@ -86,10 +93,10 @@ export class SharedNodes {
     }
   }
 
-  private valueOf(key: string, at: number, value: Value): Value {
+  private valueOf(key: string, at: number, value: Value, copy: (value: Value) => Value): Value {
     const list = this.now.values.get(key) ?? []
     this.now.values.set(key, list)
-    return list[at] ??= this.before.values.get(key)?.[at] ?? ownCopy(value)
+    return list[at] ??= this.before.values.get(key)?.[at] ?? copy(value)
   }
 }
 
@@ -97,6 +104,23 @@ export class SharedNodes {
 const ownCopy = (value: Value): Value =>
   value.madeAt === nowhere ? value
     : { ...value, shape: [...value.shape], ...(value.storage && { storage: { ...value.storage } }), madeAt: nowhere }
+
+/** Where it starts is nobody's to read. */
+const placeless = (value: Value): Value => ({
+  ...value,
+  id: nextTensorId(),
+  shape: [...value.shape],
+  ...(value.storage && { storage: { ...value.storage, offset: NaN } }),
+  madeAt: nowhere,
+})
+
+/** Whether a value stands for one that starts elsewhere. */
+const isElsewhere = (stand: Value | undefined, { storage }: Value, offsets: ReadonlyMap<Tensor, number>): boolean =>
+  stand !== undefined && (offsets.get(stand) ?? storage?.offset) !== storage?.offset
+
+const placelessText = onceByNode(({ name, type, shape, storage }: Value): string =>
+  `${name} ${type} ${shape.join()} ${storage ? `${storage.role} ${storage.slot ?? ''}` : ''}`
+)
 
 /** Programs of a net have values in common, whose texts are asked for in each. */
 const textOf = onceByNode(({ name, type, shape, storage }: Value): string =>

@@ -38,6 +38,8 @@ export interface PlanRequest {
   readonly packed: { readonly parameters: number; readonly states: number }
   /** Contents of values of role `constants`. */
   readonly constants: ReadonlyMap<string, Constant>
+  /** Where stored values start that do not say it themselves (`SharedNodes.share`). */
+  readonly offsets?: ReadonlyMap<Tensor, number>
   /** The batch at which memory is packed; any other works too. */
   readonly batch: number
   /** Whether one dispatch may read and write different parts of one buffer. */
@@ -210,7 +212,8 @@ class Layout {
       return this.put(this.scratchIndex, t, () => ({ ...this.tensors[at]!, ...entryOf(t) }))
     }
     const buffer = this.buffer(owner)
-    const offset = OFFSET_ROLES.has(storage.role) ? storage.offset : 0
+    const offset = OFFSET_ROLES.has(storage.role) ? this.request.offsets?.get(owner) ?? storage.offset : 0
+    invariant(offset >= 0, () => `it is known where ${t.name} starts`)
     return this.put(this.storedIndices[buffer] ??= new Map(), t, () => ({ ...entryOf(t), buffer, offset }))
   }
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { nowhere } from '../../dsl/source.ts'
 import { type Graph, type Node, type Value, value } from '../../compiler/graph/graph.ts'
 import { SharedNodes } from '../../compiler/graph/share-nodes.ts'
+import type { Tensor } from '../../compiler/ir/tensor.ts'
 
 const x = value('x', ['n', 4], nowhere, { storage: { role: 'input', slot: 'x', offset: 0 } })
 const w = value('w', [4], nowhere, { storage: { role: 'parameters', offset: 0 } })
@@ -97,4 +98,20 @@ test('shared nodes know nothing of the text that they come from', () => {
   const graph = program()
   const made = new SharedNodes().share({ ...graph, nodes: graph.nodes.map((node) => ({ ...node, span: { source, start: 0, end: 1 } })) })
   expect(JSON.stringify(made)).not.toContain('a text of the caller')
+})
+
+test('where values start is told beside them, so that nodes behind a wider layer stay the same ones', () => {
+  const shared = new SharedNodes()
+  const [here, there] = [new Map<Tensor, number>(), new Map<Tensor, number>()]
+  const one = shared.share(program({ offset: 64 }), here)
+  shared.begin()
+  const two = shared.share(program({ offset: 128 }), there)
+  expect(two.nodes.map((node, i) => node === one.nodes[i])).toEqual([true, true, true])
+  const d = one.outputs[1]!.value
+  expect([here.get(d), there.get(d)]).toEqual([64, 128])
+  expect(d.storage).toEqual({ role: 'gradients', offset: NaN })
+  // In one net a value has one place: what starts elsewhere is another value.
+  const three = shared.share(program({ offset: 192 }), there)
+  expect(three.outputs[1]!.value).not.toBe(d)
+  expect([there.get(d), there.get(three.outputs[1]!.value)]).toEqual([128, 192])
 })
