@@ -68,10 +68,16 @@ class LongestFirst extends BaseSequencer {
 process.env['GLIBC_TUNABLES'] ??=
   'glibc.malloc.trim_threshold=1073741824:glibc.malloc.top_pad=16777216:glibc.malloc.mmap_threshold=33554432'
 
-/** Whatever tests, and the processes that they start, leave in the folder for temporary files is gone when all have ended. */
-const temporary = mkdtempSync(join(tmpdir(), 'fusenet-tests-'))
-for (const name of process.platform === 'win32' ? ['TEMP', 'TMP'] : ['TMPDIR']) process.env[name] = temporary
-process.on('exit', () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }))
+/**
+ * Whatever tests, and the processes that they start, leave in the folder for temporary files is gone when all have ended. This text runs once for each
+ * project, and in each the same folder is meant: names of folders in folders would be cut where messages tell them.
+ */
+const OWN_FOLDER = 'FUSENET_TESTS_FOLDER'
+if (process.env[OWN_FOLDER] === undefined) {
+  const temporary = process.env[OWN_FOLDER] = mkdtempSync(join(tmpdir(), 'fusenet-tests-'))
+  for (const name of process.platform === 'win32' ? ['TEMP', 'TMP'] : ['TMPDIR']) process.env[name] = temporary
+  process.on('exit', () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }))
+}
 
 export default defineConfig({
   // What the build puts in its place.
