@@ -171,15 +171,15 @@ export function chooseTasks(
   const inVectorAxis = [tile.vectorAxis, CPU.lanes * tile.vectorCount] as const
   // Columns of what is read as it lies are as far apart as all of them are wide.
   const most = keepsWeights ? Math.max(left, Math.ceil(largestLoad(vectors) / (tile.transposed ? CPU.goodKept : CPU.bigWeights))) : left
+  const ofOneImage = e.images === 'one' && !keepsWeights && blocks.size === 0 ? cutOfOneImage(c, tile, pieces, row) : undefined
   // Statistics are of whole maps, or of the rows above.
-  const cut = e.images === 'one' && !keepsWeights && blocks.size === 0 ? cutOfOneImage(c, tile, pieces, row) : undefined
-  const found = cut ? [cut[0], cut[1]] as const :
+  const [channel, channels] = ofOneImage ??
     (keepsWeights ? [inVectorAxis] : [[tile.broadcastAxis, tile.broadcastCount] as const, ...(isOfBatch(c) ? [inVectorAxis] : [])])
       .flatMap(([a, size]): (readonly [Axis, number])[] => {
         const channels = a && most > 1 && e.sides.every((side) => side.keptAxis === a) ? channelsOfTask(a, size, most) : undefined
         return a && channels !== undefined ? [[a, channels]] : []
-      })[0]
-  const [channel, channels] = found ?? []
+      })[0] ??
+    []
   const cutsChannels = channel && channels !== undefined
   if (cutsChannels) blocks.set(channel, channels)
   const inner = [...blocks.keys()]
@@ -198,17 +198,17 @@ function cutOfOneImage(
   pieces: number,
   row: Axis | undefined,
 ): readonly [Axis, number] | undefined {
+  if (pieces < 2 || e.sides.length > 0 || main.axes.some((a) => a.extent === 'n')) return undefined
   const { vectorAxis, outerAxis, broadcastAxis } = tile
   const isWhole = !row && !outerAxis && vectorAxis !== undefined
-  const sizes: readonly (readonly [Axis | undefined, number])[] = [
+  const axes: readonly (readonly [Axis | undefined, number])[] = [
     [row, LEAST_ROWS],
     [outerAxis, tile.outerCount],
     [isWhole ? vectorAxis : undefined, CPU.lanes * tile.vectorCount],
     [broadcastAxis, tile.broadcastCount],
   ]
-  for (const [a, unit] of pieces > 1 && e.sides.length === 0 && !main.axes.some((x) => x.extent === 'n') ? sizes : []) {
-    const extent = a?.extent
-    const size = typeof extent === 'number' ? divisors(extent).find((d) => d % unit === 0 && d < extent && extent / d <= pieces) : undefined
+  for (const [a, unit] of axes) {
+    const size = a && channelsOfTask(a, unit, pieces)
     if (a && size !== undefined) return [a, size]
   }
   return undefined
@@ -224,7 +224,7 @@ export function isWorthTasks({ equation: e, main }: Contraction): boolean {
 const isOfBatch = ({ main }: Contraction): boolean => main.axes.length === 1 && main.axes[0]!.extent === 'n'
 
 /**
- * The fewest channels of a task that make at most so many tasks: whole tiles, or where no such number divides them (tiles of three in 512 channels)
+ * The fewest channels (rows, pixels) of a task that make at most so many tasks: whole tiles, or where no such number divides them (tiles of three in 512 channels)
  * blocks whose last tile ends behind them and costs little.
  */
 function channelsOfTask(channel: Axis, tile: number, most: number): number | undefined {
