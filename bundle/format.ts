@@ -97,7 +97,7 @@ export interface OutputEntry {
   /** The factor of a loss in the sum that is trained. Default 1. */
   readonly weight?: number
   /**
-   * Of a loss or metric: terms whose sum is its value over several batches. Absent: the mean of its values by samples. None: it is
+   * The terms of a loss or metric: their sum is its value over several batches. Absent: the mean of its values by samples. None: it is
    * made of values of whole batches, so that there is no such number.
    */
   readonly total?: readonly TotalTerm[]

@@ -45,7 +45,7 @@ export class Totals {
       const sum = this.#sums.get(term) ?? { total: 0, weight: 0 }
       this.#sums.set(term, sum)
       const weight = term.over === 'count' ? counted![0]! : term.over === 'samples' ? samples : 1
-      // Of a batch without labels there is nothing, whatever stands in its loss.
+      // A batch without labels adds nothing, whatever its loss says.
       sum.total += weight === 0 ? 0 : found[0]! * weight
       sum.weight += weight
     }

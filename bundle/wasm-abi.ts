@@ -30,7 +30,7 @@ export const CONTROL = {
   scratchBytes: 324,
   /** Not 0 where the first thread may sleep at the barrier, too: everywhere but on a page's main thread. */
   mayWait: 328,
-  /** Of each thread's share of a dispatch, how many tasks have been taken: a cache line (`LINE_BYTES`) a thread. */
+  /** How many tasks have been taken of each thread's share of a dispatch: a cache line (`LINE_BYTES`) a thread. */
   taken: 384,
 } as const
 

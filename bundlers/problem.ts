@@ -25,7 +25,7 @@ const MOST_LISTED = 8
 export function problemOf(error: unknown, file: string, root: string): Problem {
   if (!(error instanceof CompileError)) {
     const { message, name, stack } = error instanceof Error ? error : new Error(String(error))
-    // Of a fault of fusenet's own the way to it is worth having.
+    // The stack of a fault of fusenet's own is worth having.
     return { message: `${file}: ${message}`, id: file, ...(!/^(InputError|BundleError|FileError)$/.test(name) && stack && { stack }) }
   }
   const [first, ...rest] = error.diagnostics.filter(({ severity }) => severity === 'error')

@@ -75,7 +75,7 @@ export function showPredictions(
 const isDistribution = (row: readonly number[]): boolean =>
   row.every((value) => value >= 0 && value <= 1 + 1e-4) && Math.abs(row.reduce((sum, value) => sum + value, 0) - 1) < 1e-3
 
-/** Of each row the largest values with their places if it is `ranked`, else the first ones in their order. */
+/** Shows the largest values of each row with their places if it is `ranked`, else the first ones in their order. */
 function showNumbers(
   shape: readonly number[],
   values: ArrayLike<number>,
@@ -103,7 +103,7 @@ function showNumbers(
 
 /**
  * Results as CSV: a row a sample, what it comes from first, then a column a number, called as the class that it scores, or NAME_0, NAME_1, ...
- * Of several results the names are put in front. Undefined: a result is no table.
+ * The names of several results are put in front. Undefined: a result is no table.
  */
 export function csvOf(
   tensors: ReadonlyMap<string, TensorData>,

@@ -227,7 +227,7 @@ function passVerified(base: Graph, context: GraphContext): Work {
   }
   try {
     const work = passed(false)
-    // Of shared nodes most were verified before: in another program of the net, or in an earlier compilation.
+    // Most shared nodes were verified before: in another program of the net, or in an earlier compilation.
     const graph = nodes.share(work.graph)
     verifyPassed(graph, `after all passes (${context.program})`)
     return { ...work, graph }

@@ -139,7 +139,7 @@ class BodyCheck {
     for (const { name: { text, span } } of this.parameters)
       if (!this.read.has(text)) this.report.warning('name/unused', `nothing reads the parameter ${text}`, span)
     eachStatement(this.body, (s) => {
-      // Of layers whose result nobody reads the compiler warns, which sees the whole graph. Inputs may be there for a sibling's sake.
+      // The compiler, which sees the whole graph, warns of layers whose result nobody reads. Inputs may be there for a sibling's sake.
       if (s.kind === 'let' && !this.read.has(s.name.text) && !holdsCall(s.value))
         this.report.warning('name/unused', `nothing reads ${s.name.text}`, s.name.span)
     })

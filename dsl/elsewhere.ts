@@ -71,7 +71,7 @@ export function callMend(
   if (ours !== undefined) return didYouMean(ours)
   const found = choose(synonyms, call, isTensor)
   const [, front, rank, end] = OTHER_RANK.exec(word) ?? []
-  // Of a bare `Conv1d` the table tells more.
+  // The table tells more of a bare `Conv1d`.
   const isTold = found && (found.synonym.none === undefined || call.positional.length + call.named.length === 0)
   const ofMaps = rank && !isTold ? choose(synonymsOf(`${front}2${end}`, all), call, isTensor) : undefined
   if (ofMaps && rank === '1') return toldOfRows(ofMaps, call, isTensor, all)

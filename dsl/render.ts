@@ -46,7 +46,7 @@ function drawLabel({ span, text }: Label, number: string, sign: string, paint: P
   const newline = source.text.indexOf('\n', lineStart)
   const whole = source.text.slice(lineStart, newline < 0 ? undefined : newline).replace(/\r$/, '')
   const column = Math.min(span.start - lineStart, whole.length)
-  // Of a line without an end, what lies around the mark.
+  // A line without an end is cut to what lies around the mark.
   const cutFrom = whole.length > WIDEST && column > IN_FRONT ? column - IN_FRONT : 0
   const line = whole.slice(cutFrom, cutFrom + WIDEST)
   const end = Math.min(Math.max(span.end - lineStart, column + 1), Math.max(whole.length, column + 1)) - cutFrom

@@ -75,7 +75,7 @@ const isItem = ({ tokenType }: Token): boolean =>
 
 function strange(token: Token, source: Source): Diagnostic {
   const { image } = token
-  // As of `data houses.csv`, `data files(houses.csv)`.
+  // A name of a file without quotes: `data houses.csv`, `data files(houses.csv)`.
   const isPath = (image === '.' || image === '\\') && /\bdata\s+\w[\w(:,= -]*$/.test(source.text.slice(0, token.startOffset))
   const hint = isPath ? 'names of files and folders stand in quotes: data "houses.csv"'
     : image === ';' ? "statements need no ';' at their end"

@@ -245,7 +245,7 @@ class Settings {
   private schedule(entry: TrainEntry): AttributeCall[] {
     const e = this.single(entry)
     const parts = e.kind === 'chain' ? [e.head, ...e.links] : [e]
-    // As in `warmup(100, cosine)`.
+    // A schedule within another: `warmup(100, cosine)`.
     const within = parts.flatMap((part) => (part.kind === 'call' ? [...part.positional, ...part.named.map(({ value }) => value)] : []))
       .find((inner) => inner.kind === 'call' && this.vocabulary.schedules.some(({ name }) => name === inner.callee.text))
     if (within) {

@@ -52,7 +52,7 @@ export class ConfusionCounter {
   static of({ inputs, outputs }: Pick<Manifest, 'inputs' | 'outputs'>): ConfusionCounter[] {
     const found = outputs.flatMap((output) => {
       const label = output.scores === undefined ? undefined : inputs.find(({ name }) => name === output.scores)
-      // Of several outputs that score a label, as logits and their softmax, all would say the same.
+      // Several outputs that score a label, as logits and their softmax, would all say the same.
       return label?.classes !== undefined && output.shape[1] === label.classes &&
           outputs.find(({ scores }) => scores === output.scores) === output ? [new ConfusionCounter(label, output)] : []
     })
@@ -95,7 +95,7 @@ export class ConfusionCounter {
         ...(names?.[label] !== undefined && { name: names[label]! }),
         support,
         predicted,
-        // As scikit-learn has it, so that all means are over the same classes.
+        // A class without samples that is never predicted has no numbers, as in scikit-learn, so that all means are over the same classes.
         ...(support + predicted > 0 && {
           precision: right / Math.max(1, predicted),
           recall: right / Math.max(1, support),

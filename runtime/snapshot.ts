@@ -97,7 +97,7 @@ function parseAbout(text: string, what: string): Record<string, string> {
     if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every((v) => typeof v === 'string'))
       return value as Record<string, string>
   } catch {
-    // As for a value of another form.
+    // Told below, as a value of another form is.
   }
   throw new InputError(`${what}: what it says about itself is not understood`)
 }

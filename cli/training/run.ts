@@ -36,7 +36,7 @@ export async function trainOnce(job: Job, seed: number, device: Device, screen: 
   let keeper: Keeper | undefined
   let endings: Endings | undefined
   try {
-    // Of several seeds each can go on by itself, without taking the place of the first.
+    // Each of several seeds can go on by itself, without taking the place of the first.
     const output = first ? job.output : `${job.output}-seed${seed}`
     const choices = { ...job.choices, output, ...(!first && { seed, dataSeed: job.dataSeed }) }
     const watch = job.measure && new Watch(job.measure, measuredOn(job), choices.patience, resumed?.snapshot.about?.['watch'])

@@ -108,7 +108,7 @@ function parse(text: string): State {
     if (whole && Number.isSafeInteger(since) && since! >= 0 && typeof pending === 'boolean')
       return { ...(best && { best }), since: since!, pending }
   } catch {
-    // As for a state of another form.
+    // Told below, as a state of another form is.
   }
   throw new InputError('what the snapshot says of its best weights is not understood')
 }

@@ -50,7 +50,7 @@ Example: fusenet tune samples/mnist.net --batch 100 && fusenet train samples/mni
     if (output !== undefined) await checkBundlePlace(output)
     const cacheFile = (options['cache'] as string | undefined) ?? defaultCache(screen)
     await readCache(cacheFile) // Refused before any work is done, if it is something else.
-    // As it is compiled by itself, whatever the cache holds; wide kernels are made of the same schedules.
+    // The net is compiled as if the cache were empty; wide kernels are made of the same schedules.
     const asked = await netOptions({ ...options, cache: undefined, wide: false }, screen)
     const named = options['batch'] as number | undefined
     const net = await readNet(file, { ...asked, batch: named })

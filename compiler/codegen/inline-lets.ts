@@ -38,7 +38,7 @@ export type Reads = ReadonlyMap<string, { times: number }>
 interface Name {
   times: number
   isVariable: boolean
-  /** Of a `let` that was passed and whose value nobody has taken in so far. */
+  /** Set for a `let` that was passed and whose value nobody has taken in so far. */
   waiting: Waiting | undefined
 }
 
@@ -53,10 +53,10 @@ interface Waiting {
 class Inliner {
   private readonly names: ReadonlyMap<string, Name>
   private readonly options: InlineOptions
-  /** Of the block, in its order, and some that were taken in since. None reads another: it would have taken that in. Where a block opens in another, none of that waits. */
+  /** What waits in the block, in its order, and some that were taken in since. None reads another: it would have taken that in. Where a block opens in another, none of the outer one waits. */
   private waiting: Waiting[] = []
   private out: Statement[] = []
-  // Of the expression that is being looked through.
+  // What was counted so far in the expression that is being looked through.
   private leaves = 0
   private variablesRead: string[] = []
 

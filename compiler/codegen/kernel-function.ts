@@ -118,7 +118,7 @@ export type Opcode =
   | 'imul'
   | 'idiv'
   | 'irem'
-  /** Of vectors of f32: whether their bits are the same. */
+  /** Whether the bits of two vectors of f32 are the same. */
   | 'ieq'
   | 'imin'
   /** Four lanes to one, in a fixed order. */

@@ -21,7 +21,7 @@ export function gradientProblems(graph: Graph, operators: ReadonlyMap<string, Op
     if (own || node.inputs.some((input) => depends.has(input))) node.outputs.forEach((out) => depends.add(out))
     if (own || node.inputs.some((input, i) => learns.has(input) && !isFlat(node, i))) node.outputs.forEach((out) => learns.add(out))
   }
-  /** Of a layer that steps all inputs are flat, also those that it does not have. */
+  /** Why a gradient ends at a node. All inputs of a layer that steps are flat, also those that it does not have. */
   const whyOf = (node: Node): string =>
     isFlat(node, Infinity) ? `${node.op} changes in steps, so its gradient is 0` : `the mask of ${node.op} has no gradient`
   const problems: Diagnostic[] = []

@@ -59,7 +59,7 @@ function shared(
 ): { readonly definitions: readonly string[]; readonly value: (e: Expression) => string } {
   const numberOf = new Map<Expression, number>()
   const numberOfText = new Map<string, number>()
-  // Of each value, by its number: an expression, and how many others it stands in.
+  // Each value by its number: an expression, and how many others it stands in.
   const values: { readonly e: Expression; uses: number }[] = []
   const number = (e: Expression): number => {
     const known = numberOf.get(e)

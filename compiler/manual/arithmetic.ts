@@ -15,7 +15,7 @@ const each = (formula: string, gradient: string, example: string, more: Partial<
 
 const UNTOLD = 'WGSL does not say what that is, other devices do as IEEE does.'
 
-/** Of layers that change in steps. */
+/** What the page of a layer that changes in steps says of its gradient. */
 const FLAT = 'What is in front of it learns by other ways alone, as `sub(x, floor(x))` has one.'
 
 export const arithmetic: Group = {

@@ -146,7 +146,7 @@ export const fillers: Group = {
   },
 }
 
-/** Of MNIST and its like. */
+/** The shape of a picture of MNIST and its like. */
 const GRAY = '1, 28, 28'
 
 const data = (line: string, more: Partial<ManualPage> = {}): ManualPage => ({ example: ['solver sgd(lr: 0.1)', `data ${line}`], ...more })

@@ -12,7 +12,7 @@ import { filled, namesFor, numbered, variablesOf, withPlaces } from './kernel-te
 interface PlainKernel extends Omit<PrintedKernel, 'bindings'> {
   readonly bindings: readonly (Omit<PrintedKernel['bindings'][number], 'tensor' | 'name'> & { readonly tensor: number })[]
   readonly nameless: string
-  /** Of `variablesOf`. */
+  /** What `variablesOf` says of it. */
   readonly variables: string
 }
 

@@ -19,7 +19,7 @@ export function spaced(tokens: readonly Token[], index: number): boolean {
   const [a, b] = [before.image, token.image]
   if (a === '(' || a === '[' || b === ')' || b === ']' || b === ',' || b === ':') return false
   if (a === '..' || b === '..' || (a === '{' && b === '}')) return false
-  // Of a call; f32[...], class[10][32, 32].
+  // A bracket that belongs to a name: a call, f32[...], class[10][32, 32].
   if (b === '(') return before.tokenType !== Identifier
   if (b === '[') return before.tokenType !== Identifier && a !== ']'
   if (a === '-') return index >= 2 && ENDS_OPERAND.has(tokens[index - 2]!.tokenType)

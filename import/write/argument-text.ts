@@ -70,7 +70,7 @@ function isDefault(parameter: Parameter, value: ItemArgument): boolean {
   if (value instanceof Formula || parameter.default === undefined) return false
   const [own, usual] = [canonical(parameter.type, value), canonical(parameter.type, parameter.default)]
   if (own === usual) return true
-  // Of a list whose last number goes on: lr_mult: 1 and [1, 1].
+  // A list whose last number goes on has several forms: lr_mult: 1 and [1, 1].
   if (!parameter.name.endsWith('_mult')) return false
   return new Set([...(Array.isArray(value) ? value : [value]), ...(parameter.default as readonly number[])]).size === 1
 }

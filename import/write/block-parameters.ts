@@ -64,7 +64,7 @@ function numbered(varying: readonly Varying[], taken: readonly string[]): void {
   const counts = new Map<string, number>()
   for (const one of varying) {
     const all = varying.filter(({ wanted }) => wanted === one.wanted).length
-    // Of two widths the second is the one that comes out.
+    // The second of two widths is the one that comes out.
     if (all === 2 && one.wanted === 'out' && !taken.includes('inner')) {
       one.name = unique.give(counts.has('out') ? 'out' : 'inner')
       counts.set('out', 1)

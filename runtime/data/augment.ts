@@ -91,7 +91,7 @@ function partsOf(dataset: Dataset, calls: readonly CallEntry[], inputs: readonly
       try {
         return [name, map ? { ...field, shape: changedShape(field.shape, changesOf(calls, ...map)) } : field]
       } catch (error) {
-        // Of a picture it is what is wrong, should nothing fit then.
+        // The error of a picture is what is told, should no field fit.
         if (field.type === 'f32' && field.shape.length >= 3) problem ??= error
         return [name, field]
       }

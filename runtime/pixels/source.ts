@@ -56,7 +56,7 @@ function pixels(source: Pixels & { readonly colorSpace?: string }): Readable {
   const { data, width, height, colorSpace } = source
   if (!(Number.isSafeInteger(width) && width > 0 && Number.isSafeInteger(height) && height > 0))
     throw new InputError(`fromPixels: a picture is at least one pixel wide and high, this one is ${say(width)} x ${say(height)}`)
-  // Of a wide gamut, or of 16-bit floats: a canvas turns them to bytes of sRGB.
+  // A canvas turns a wide gamut, or 16-bit floats, to bytes of sRGB.
   if (colorSpace !== undefined && (colorSpace !== 'srgb' || kindOf(data) === 'Float16Array')) {
     const canvas = newCanvas(width, height)
     contextOf(canvas).putImageData(source as ImageData, 0, 0)

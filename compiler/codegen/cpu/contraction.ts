@@ -165,7 +165,7 @@ export function chooseTasks(
   const rows = row && rowsOfTask(e, row, vectors)
   if (row && rows !== undefined) blocks.set(row, rows)
   const left = Math.ceil(pieces / (row && rows !== undefined ? (row.extent as number) / rows : 1))
-  // Of weights that are transposed, or more than stay in the cache, a thread keeps its block for all images.
+  // Where weights are transposed, or are more than stay in the cache, a thread keeps its block of them for all images.
   const keepsWeights = tile.vectorAxis !== undefined && !leading.some((a) => inVectors.has(a)) &&
     (tile.transposed === true || largestLoad(vectors) > CPU.goodKept)
   const inVectorAxis = [tile.vectorAxis, CPU.lanes * tile.vectorCount] as const

@@ -75,7 +75,7 @@ export function lowerSharedTiles(request: SharedTileRequest): void {
     return tilePoint
   })
   const keyOf = (tilePoint: Point): string => [...inner.values()].map((a) => tilePoint.get(a)?.key).join()
-  // Of points with the same key the last one stands for all.
+  // The last of the points with one key stands for all of them.
   const keys = inTile.map(keyOf)
   const byKey = new Map(inTile.map((tilePoint, i) => [keys[i]!, tilePoint]))
   const [different, numberOf] = [[...byKey.values()], new Map([...byKey.keys()].map((key, number) => [key, number]))]

@@ -77,7 +77,7 @@ export function sharedTileSize(factor: Expression, axes: readonly Axis[]): (span
   const forms = formsOf(factor)
   const free = freeAxes(factor)
   const places = [...axes.keys()].filter((at) => free.has(axes[at]!))
-  // By which axes move, a digit each: of the two factors of a sum of products none has fifty.
+  // Keys say which axes move, a digit each: neither factor of a sum of products has fifty.
   const known = new Map<number, readonly JoinedAxes[]>()
   return (spans) => {
     let key = 0

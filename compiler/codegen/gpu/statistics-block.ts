@@ -6,7 +6,7 @@ import { type BlockSizes, channelAxesOf, type Equation } from '../../ir/equation
 const MOST_POINTS = 1024
 
 /**
- * Of what a workgroup gathers statistics: one image's whole map, or so many of its rows that a workgroup can cover them with
+ * The block that a workgroup gathers statistics of: one image's whole map, or so many of its rows that a workgroup can cover them with
  * any tile. A side of more than a few points is rounded up to fours, so that it can be cut into tiles.
  */
 export function statisticsBlock(e: Equation): BlockSizes | string {

@@ -20,7 +20,7 @@ const AT_ONCE = 8
 /** The invocations of a workgroup and the memory that they share, while a kernel is being written. */
 export class Workgroup {
   readonly builder: KernelBuilder
-  /** Of an invocation, among all of its workgroup. */
+  /** The number of an invocation among all of its workgroup. */
   readonly local: Axis
   readonly size: number
   readonly shared: SharedArray[] = []

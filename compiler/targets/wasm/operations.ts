@@ -183,7 +183,7 @@ export class Operations {
   private sums(vectors: readonly Operand[]): void {
     const { code } = this
     const [first, second] = [this.locals.for('sums first', 'v128'), this.locals.for('sums second', 'v128')]
-    // Of two vectors the sums of lanes 0 and 2, and those of lanes 1 and 3.
+    // Leaves, for two vectors, the sums of lanes 0 and 2, and those of lanes 1 and 3.
     const halves = (a: Operand, b: Operand): void => {
       this.value(a, 4)
       code.set(first)

@@ -29,7 +29,7 @@ function constantOfShape(node: OnnxNode): void {
   const proto = node.tensorAttribute('value')
   const value = proto ? node.net.tensorConstant(proto) : constantOf(Float32Array.of(0), [1], FLOAT32)
   if (elementCount(value.shape) !== 1) node.refuse('its value is not one number')
-  // Of the batch's size: the same for every sample, so one does.
+  // A constant that is as long as the batch is the same for every sample, so one does.
   const shape = dims.map((dim, d) => (isNumber(dim) ? dim : d === 0 ? 1 : node.refuse(`a constant ${showDimensions(dims)}`)))
   node.give(filled(node, value, shape))
 }

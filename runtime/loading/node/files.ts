@@ -107,7 +107,7 @@ export async function replaceFiles(files: ReadonlyMap<string, string | Uint8Arra
         if (old) await keepAttributes(draft, old)
         ready.push(() =>
           written(async () => {
-            // Of a file with several names all shall have the new text, so its contents are replaced; until then the draft holds them.
+            // All names of a file shall have the new text, so its contents are replaced; until then the draft holds them.
             if (old && old.nlink > 1) {
               drafts.splice(drafts.indexOf(draft), 1)
               await pour(target, 'r+', data)

@@ -214,7 +214,7 @@ const keptBlocks = (
 ): readonly Axis[] => {
   const channelTasks = task.cut.get(out)?.outer
   if (prepacked) return [...(channelTasks ? [channelTasks] : []), channelBlocks]
-  // Of blocks that come before the images there is one at a time.
+  // Blocks that come before the images are computed one at a time.
   return keepsFilter ? [...(channelTasks && channelTasks !== task.grid[0] ? [channelTasks] : []), channelBlocks] : []
 }
 

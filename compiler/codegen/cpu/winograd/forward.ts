@@ -83,7 +83,7 @@ export function chooseImages(c: Contraction): WinogradSchedule | undefined {
     .sort((a, b) => products(a!) - products(b!))
   if (!tiling || 2 * products(tiling) > height * width * filterSize ** 2) return undefined
   if (inputs < MODEL.leastInputs[filterSize]! || outputs < MODEL.leastOutputs) return undefined
-  // Of larger maps a thread keeps the filter, where it can; of a filter that is too large, it would transform each image for each block of channels.
+  // A thread keeps the filter of larger maps, where it can; with a filter that is too large it would transform each image for each block of channels.
   const isKept = (tiling.m + filterSize - 1) ** 2 * inputs * outputs <= MODEL.mostKept
   return isKept && tiling.down * tiling.across > MODEL.fewTiles ? undefined : blocksOfImages(c, shape, tiling)
 }

@@ -124,7 +124,7 @@ function transformation(
 function constantFilter({ contraction: c, shape }: Found, isConstant: IsConstant): ConstantFilter | undefined {
   if (shape.leading.length !== 1 || c.equation.sides.length > 0) return undefined
   const filter = c.main.body[otherFactor(shape.input)]
-  // Of an odd filter in phases what lies behind its end is zero.
+  // An odd filter in phases has zeros behind its end.
   const weight = shape.strided && filter.kind === 'guard' ? filter.value : filter
   if (weight.kind !== 'load' || isBatched(weight.tensor.shape) || !isConstant(weight.tensor)) return undefined
   if (!isLoadedOnceIn(c.equation, c.main, weight.tensor)) return undefined

@@ -23,7 +23,7 @@ interface Transforms {
 
 /**
  * Points at which polynomials are evaluated, beside infinity: small, so that little is lost in float32 (Barabasz et al. 2020).
- * Of those with both signs, both stand together: their rows share work.
+ * Where both signs of a number are points, they stand together: their rows share work.
  */
 const POINTS: Readonly<Record<number, readonly number[]>> = {
   4: [0, 1, -1],
@@ -106,7 +106,7 @@ export function transformsOf(m: number, r: number): Transforms {
   return known
 }
 
-/** Of the few sizes of `TILE_SIZES`. */
+/** The transforms that were made: those of the few sizes in `TILE_SIZES`. */
 const knownTransforms = new Map<string, Transforms>()
 
 function makeTransforms(m: number, r: number): Transforms {
