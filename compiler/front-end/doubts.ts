@@ -1,6 +1,5 @@
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Program } from '../../dsl/program.ts'
-import { headOf } from '../../dsl/source.ts'
 import type { Graph, Node, Value } from '../graph/graph.ts'
 import { producers } from '../graph/query.ts'
 import type { Operator } from '../ops/operator.ts'
@@ -8,8 +7,9 @@ import { allOperands } from '../ops/operands.ts'
 import { traitsOf } from '../ops/traits.ts'
 import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
+import { trainingDoubts } from './training-doubts.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/last-axis`, `argument/division`, `argument/picture-range`, `train/rate`, `train/clip`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/last-axis`, `argument/division`, `argument/picture-range`, and those of `trainingDoubts`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has at test time, in whatever shape. */
@@ -30,7 +30,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     ]),
     ...idleArguments(program, graph),
     ...foreignOrders(program, graph, operators),
-    ...nothingLearned(program),
+    ...trainingDoubts(program),
     ...ofBytes(program, graph),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
@@ -183,34 +183,3 @@ function ofBytes({ inputs, train }: Program, graph: Graph): Diagnostic[] {
     }]
   })
 }
-
-/** Arguments of a solver by which no weight moves, or none by the loss. */
-const IDLE: readonly {
-  readonly argument: string
-  readonly code: string
-  readonly what: string
-  readonly mend: (solver: string) => string
-}[] = [
-  {
-    argument: 'lr',
-    code: 'train/rate',
-    what: 'no weight moves, so that nothing is learned',
-    mend: (solver) => `give ${solver} a rate, e.g. lr: 0.01`,
-  },
-  {
-    argument: 'clip_gradients',
-    code: 'train/clip',
-    what: 'nothing is left of any gradient, so that nothing is learned of the loss',
-    mend: () => 'leave it out for gradients as they are; it is the largest joint norm that they may have',
-  },
-]
-
-/** A training in which an argument of 0 leaves nothing to learn. */
-const nothingLearned = ({ train }: Program): Diagnostic[] =>
-  IDLE.filter(({ argument }) => train?.solver.args[argument] === 0).map(({ argument, code, what, mend }) => ({
-    severity: 'warning',
-    code,
-    message: `${argument} is 0: ${what}`,
-    labels: [{ span: headOf(train!.span, 'train'), text: 'here' }],
-    hint: mend(train!.solver.call),
-  }))

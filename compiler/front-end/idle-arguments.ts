@@ -14,9 +14,33 @@ const RATES = ['lr_mult', 'decay_mult']
 /** Arguments that leave parameters out. */
 const SWITCHES = ['bias', 'affine']
 
+/** An argument that another one of the same call, by these values, makes idle: it is written, and says nothing. */
+interface Overruled {
+  readonly op: string
+  readonly name: string
+  readonly by: string
+  readonly values: readonly string[]
+  readonly why: (value: string) => string
+}
+const keepsNone = (value: string): string => `stats: ${value} keeps no variance of batches`
+const OVERRULED: readonly Overruled[] = [
+  { op: 'lrn', name: 'k', by: 'region', values: ['within'], why: () => 'within channels 1 is added' },
+  { op: 'batch_norm', name: 'unbiased', by: 'stats', values: ['batch', 'global'], why: keepsNone },
+  {
+    op: 'batch_norm',
+    name: 'unbiased',
+    by: 'stats',
+    values: ['caffe'],
+    why: () => 'stats: caffe keeps the variance times m / (m - 1) in any case',
+  },
+  { op: 'resize', name: 'rounding', by: 'mode', values: ['linear', 'cubic'], why: (mode) => `mode: ${mode} takes no nearest pixel` },
+  { op: 'resize', name: 'cubic_coefficient', by: 'mode', values: ['nearest', 'linear'], why: (mode) => `mode: ${mode} is not cubic` },
+  { op: 'resize', name: 'exclude_outside', by: 'mode', values: ['nearest', 'linear'], why: (mode) => `mode: ${mode} is not cubic` },
+]
+
 /**
  * Warnings of arguments that are written and change nothing, `argument/idle`: of a parameter that the same call leaves out, or of one that belongs to
- * another layer (`weights: other`), unless that one says the same. Where a block decides by an argument of its own whether there is a bias, nothing
+ * another layer (`weights: other`), unless that one says the same, or of one that another argument overrules. Where a block decides by an argument of its own whether there is a bias, nothing
  * is said.
  */
 export function idleArguments(program: Program, graph: Graph): Diagnostic[] {
@@ -26,7 +50,7 @@ export function idleArguments(program: Program, graph: Graph): Diagnostic[] {
     const node = nodes.get(call.name)
     if (!node) return []
     const { weights } = call.attributes
-    return typeof weights === 'string' ? ofSharing(call, calls.get(weights)!) : ofLeftOut(call, node)
+    return [...(typeof weights === 'string' ? ofSharing(call, calls.get(weights)!) : ofLeftOut(call, node)), ...ofOverruled(call, node)]
   })
 }
 
@@ -59,6 +83,21 @@ function ofLeftOut(call: LayerCall, node: Node): Diagnostic[] {
     return [idle(what, call, span, at, `${off}: false leaves ${count === 0 ? 'nothing to learn' : 'the bias out'}`, hint)]
   })
   return [...starts, ...rates]
+}
+
+const LITERAL = /(?:true|false|floor|ceil|round_prefer_\w+|[\d.])$/
+
+function ofOverruled(call: LayerCall, node: Node): Diagnostic[] {
+  return OVERRULED.flatMap(({ op, name, by, values, why }) => {
+    const span = call.op === op ? call.attributeSpans[name] : undefined
+    const given = node.attributes[by]
+    const value = typeof given === 'object' && given !== null && 'call' in given ? String(given.call) : String(given)
+    if (!span || !values.includes(value)) return []
+    const at = call.attributeSpans[by]
+    // In a block an argument of its own may decide on both.
+    if ((at && !textOf(at).includes(value)) || !LITERAL.test(textOf(span))) return []
+    return [idle(name, call, span, at ?? call.span, why(value), `leave ${name} out`)]
+  })
 }
 
 const idle = (what: string, call: LayerCall, span: Span, why: Span, reason: string, hint: string): Diagnostic => ({

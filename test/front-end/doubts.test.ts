@@ -200,6 +200,21 @@ describe('an argument that changes nothing', () => {
     ['fc(5, weights: a, weight_init: 1)', 'weight_init of fc_1', 'its parameters are those of a'],
     ['fc(5, weights: a, lr_mult: 2)', 'lr_mult of fc_1', 'its parameters are those of a'],
     ['prelu as p -> prelu(weights: p, slope: 0.1)', 'slope of prelu_1', 'its parameters are those of p'],
+    ['batch_norm(unbiased: true, stats: global)', 'unbiased of batch_norm_1', 'stats: global keeps no variance of batches'],
+    ['batch_norm(unbiased: true, stats: batch)', 'unbiased of batch_norm_1', 'stats: batch keeps no variance of batches'],
+    [
+      'batch_norm(stats: caffe(0.9), unbiased: false)',
+      'unbiased of batch_norm_1',
+      'stats: caffe keeps the variance times m / (m - 1) in any case',
+    ],
+    ['reshape([5, 1, 1]) -> lrn(k: 2, region: within)', 'k of lrn_1', 'within channels 1 is added'],
+    ['reshape([1, 1, 5]) -> resize([1, 9], mode: linear, rounding: floor)', 'rounding of resize_1', 'mode: linear takes no nearest pixel'],
+    ['reshape([1, 1, 5]) -> resize([1, 9], cubic_coefficient: -0.5)', 'cubic_coefficient of resize_1', 'mode: nearest is not cubic'],
+    [
+      'reshape([1, 1, 5]) -> resize([1, 9], mode: linear, exclude_outside: true)',
+      'exclude_outside of resize_1',
+      'mode: linear is not cubic',
+    ],
   ])('%s is warned of', (layers, what, reason) => {
     expect(of(layers)).toEqual([expect.stringContaining(`warning argument/idle ${what} changes nothing: ${reason}; `)])
   })
@@ -207,12 +222,17 @@ describe('an argument that changes nothing', () => {
     'fc(8, bias: false, weight_init: 1, lr_mult: 2)',
     'fc(8, lr_mult: [1, 2], bias_init: 1)',
     'batch_norm(gamma: 2, lr_mult: 0)',
+    'batch_norm(unbiased: true, stats: cumulative)',
+    'reshape([5, 1, 1]) -> lrn(k: 2)',
+    'reshape([1, 1, 5]) -> resize([1, 9], rounding: floor)',
+    'reshape([1, 1, 5]) -> resize([1, 9], mode: cubic, cubic_coefficient: -0.5, exclude_outside: true)',
     'fc(5, lr_mult: [1, 2]) as b -> fc(5, weights: b, lr_mult: [1, 2])',
   ])('%s is not', (layers) => {
     expect(of(layers)).toEqual([])
   })
   test('nor where a block decides on the bias', () => {
     expect(of('dense(false)', 'block dense(v, bias) { return v -> fc(4, bias: bias, lr_mult: [1, 2]) }')).toEqual([])
+    expect(of('own(true)', 'block own(v, u) { return v -> batch_norm(stats: batch, unbiased: u) }')).toEqual([])
   })
   test('a division by 0, and gradients that are clipped to nothing', () => {
     expect(of('div(0)')).toEqual([expect.stringContaining('warning argument/division div_1 divides by 0')])
