@@ -37,6 +37,8 @@ export interface Manifest {
   readonly precise?: boolean
   /** Patterns of the parameters that were compiled not to learn. Absent: all that the text lets learn. */
   readonly freeze?: readonly string[]
+  /** The schedules by which kernels are computed because they were measured, by target and by what a kernel computes. Absent: the compiler chose all. */
+  readonly schedules?: Readonly<Record<string, Readonly<Record<string, object>>>>
   /** The programs that were asked for, where there is no plan that has them. Absent: the plans say it, or all that the net has are meant. */
   readonly programs?: readonly string[]
   /** The text it was compiled from, the main file first, so that a person can read and a compiler can repeat it. */

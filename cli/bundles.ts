@@ -28,7 +28,7 @@ import { showMatch } from './match-table.ts'
 import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { withoutWrappers } from './state-dict.ts'
-import { type Tuned, tunedSchedules } from './tuned.ts'
+import { carriedSchedules, type Tuned, tunedSchedules } from './tuned.ts'
 
 /** Weights of another net, by name: what is not there, or asked for fresh, starts by its initializer. */
 export interface Partial {
@@ -126,12 +126,12 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
     return made
   }
   const old = options.older ? await olderBundle(path) : undefined
-  if (old) return (await netOf(old, options.weights, options.partial)).compile({ style, memory, precise, freeze, storage, ...choices })
+  if (old) return (await netOf(path, old, options)).compile({ style, memory, precise, freeze, storage, ...choices })
   const bundle = await readBundleFolder(path, options.weights)
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, for another batch or for other programs, it is compiled again from the text that it carries; its weights fit.
   if (lowering || tuned || only || lacks(bundle, options.programs) || isForAnotherBatch(path, bundle, options)) {
-    const made = await compileToRun(await netOf(bundle, options.weights, options.partial), { ...lowering, ...choices }, options.runs)
+    const made = await compileToRun(await netOf(path, bundle, options), { ...lowering, ...choices }, options.runs)
     if (!options.runs) tuned?.sayBatch(made.manifest.train?.batch)
     return made
   }
@@ -197,7 +197,7 @@ export function otherLowering(
 }
 
 export async function readNet(path: string, options: Omit<NetOptions, 'tuned'>): Promise<NetSource> {
-  if (!path.endsWith('.net')) return netOf(await readBundleFolder(path, options.weights), options.weights, options.partial)
+  if (!path.endsWith('.net')) return netOf(path, await readBundleFolder(path, options.weights), options)
   const { check } = await import('../compiler/check.ts')
   const main = await readSource(path)
   const { style, screen, batch } = options
@@ -208,7 +208,7 @@ export async function readNet(path: string, options: Omit<NetOptions, 'tuned'>):
   return sourceOf(main, readImport, options.weights, {}, undefined, options.partial)
 }
 
-async function netOf(bundle: Bundle, weights: string | undefined, partial?: Partial): Promise<NetSource> {
+async function netOf(path: string, bundle: Bundle, { weights, partial, runs, screen }: Omit<NetOptions, 'tuned'>): Promise<NetSource> {
   const carried = carriedSources(bundle)
   const { style, memory, precise, freeze, plans, train } = bundle.manifest
   const targets = Object.keys(plans).filter((target) => target !== HALF_PLAN && target !== SOFTWARE_PLAN)
@@ -229,6 +229,7 @@ async function netOf(bundle: Bundle, weights: string | undefined, partial?: Part
       ...(targets.length > 0 && { targets }),
       ...(programs.length > 0 && { programs }),
       ...(train && { batch: train.batch }),
+      ...carriedSchedules(bundle.manifest, path, !runs, screen),
     },
     bundle.manifest.inputs,
     partial,
@@ -260,9 +261,12 @@ function sourceOf(
         software = lowering.software,
         programs = lowering.programs,
         batch = lowering.batch,
+        schedules,
+        onSchedules,
         ...options
       },
     ) {
+      const carried = lowering.schedules && { schedules: lowering.schedules, onSchedules: lowering.onSchedules }
       const targets = options.targets ??
         (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
       const made = await compileOnce(main, {
@@ -277,6 +281,7 @@ function sourceOf(
         ...(programs && { programs }),
         ...(targets && { targets }),
         ...(batch !== undefined && { batch }),
+        ...(schedules ? { schedules, onSchedules } : carried),
         ...(learned && { allowOneValue: true }),
       })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? []) } }

@@ -49,7 +49,9 @@ export async function writeModule(
   bundle: Bundle,
   { weightsBeside = false, worker = true }: ModuleOptions = {},
 ): Promise<{ files: string[]; bytes: number }> {
-  const stored = await bundleFiles(withoutFacts(bundle))
+  // A module is not compiled again.
+  const { schedules: _, ...manifest } = bundle.manifest
+  const stored = await bundleFiles(withoutFacts({ ...bundle, manifest }))
   const weights = weightsBeside ? stored.get(WEIGHTS_FILE) : undefined
   if (weightsBeside && !weights)
     throw new InputError(

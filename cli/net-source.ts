@@ -21,6 +21,10 @@ export interface Made extends Lowering {
   readonly programs?: readonly string[]
   /** Targets beside those that storage and software add. */
   readonly targets?: readonly string[]
+  /** The measured schedules by which kernels are computed. */
+  readonly schedules?: NonNullable<CompileOptions['schedules']>
+  /** Hears what becomes of these schedules. */
+  readonly onSchedules?: NonNullable<CompileOptions['onSchedules']>
   /** The batch of training that kernels were chosen for. */
   readonly batch?: number
 }

@@ -6,6 +6,7 @@ import { type AdapterSchedules, adapterOf, nameAdapter, NO_SCHEDULES, parseCache
   schedulesOf } from '../measure/schedule-cache.ts'
 import { InputError } from '../bundle/errors.ts'
 import { countOf, plain } from '../bundle/plain.ts'
+import type { Manifest } from '../bundle/format.ts'
 import { TARGET_NAMES } from '../bundle/plans.ts'
 import { adapterHere } from './devices.ts'
 import { replaceFile } from '../runtime/loading/node/files.ts'
@@ -95,8 +96,43 @@ export function sayBatches(entries: readonly AdapterSchedules[], batch: number, 
 const MOST_REASONS = 3
 
 /** What became of the schedules of an adapter. */
-export function sayUse({ target, compiled, used, refused }: ScheduleUse, adapter: string, file: string): string {
-  const whose = `schedules for ${adapter}, of ${file}`
+export const sayUse = (use: ScheduleUse, adapter: string, file: string): string => sayTaken(use, `schedules for ${adapter}, of ${file}`)
+
+/** What became of the schedules of a bundle that is compiled again. `whole`: with all of its programs, so that what is for other kernels is of no use any more. */
+function sayCarried(use: ScheduleUse, path: string, whole: boolean): string {
+  const [first, ...reasons] = sayTaken(use, `schedules that ${path} was tuned with`).split('\n')
+  const lost = whole && use.compiled && use.others > 0
+    ? `; ${use.others} ${use.others === 1 ? 'is' : 'are'} for kernels that are others now: fusenet tune measures those` : ''
+  return [`${first}${lost}`, ...reasons].join('\n')
+}
+
+/**
+ * The compile options by which a bundle keeps the schedules that it was tuned with; what becomes of them is noted. What its manifest has that is no such
+ * table, or of no target, is passed over.
+ */
+export function carriedSchedules(
+  { schedules }: Manifest,
+  path: string,
+  whole: boolean,
+  screen: Screen,
+): Pick<CompileOptions, 'schedules' | 'onSchedules'> {
+  const isTable = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+  const sound = Object.entries(schedules ?? {}).filter(([target, kernels]) =>
+    TARGET_NAMES.includes(target) && isTable(kernels) && Object.values(kernels).every(isTable)
+  )
+  if (sound.length === 0) return {}
+  const told = new Set<string>()
+  return {
+    schedules: Object.fromEntries(sound),
+    onSchedules: (use) => {
+      const text = sayCarried(use, path, whole)
+      if (!screen.json && !told.has(text) && (use.compiled || whole)) screen.note(screen.noteColors.dim(text))
+      told.add(text)
+    },
+  }
+}
+
+function sayTaken({ target, compiled, used, refused }: ScheduleUse, whose: string): string {
   if (!compiled) return `${whose}: not used, this is not compiled for ${target}`
   const taken = used.length > 0 ? `${countOf(used.length, 'kernel')} computed by them`
     : refused.length > 0 ? 'none of them is used' : 'none for a kernel of this net where the compiler would choose another'

@@ -35,7 +35,7 @@ export interface CompileOptions {
    * is asked for by name: `['default', 'step/global', 'train/global']`, where `default` stands for all others.
    */
   readonly programs?: readonly string[]
-  /** The targets that are compiled for: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software`. Default: the first two, and what `storage` and `software` add. */
+  /** The targets that are compiled for: `webgpu`, `wasm`, `webgpu-f16`, `webgpu-software`. Default: the first two, and what `storage` and `software` add; where targets are named these add none. */
   readonly targets?: readonly string[]
   /**
    * `f16`: one plan more, `webgpu-f16`, that infers with values between layers and weights stored as f16, for adapters that

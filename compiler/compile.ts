@@ -59,7 +59,7 @@ export interface Compiled<Result> {
 export const compileFor = (source: string | Source, targets: readonly Target[], options: CompileOptions = {}): Compiled<PipelineResult> =>
   compileBy(runPipeline, source, targets, options)
 
-function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'files'>>(
+function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'files' | 'schedules'>>(
   run: (graph: Graph, options: PipelineOptions) => readonly Result[],
   source: string | Source,
   targets: readonly Target[],
@@ -100,11 +100,15 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     ...(options.watch && { watch: options.watch }),
   })
   const { freeze = [] } = options
+  const taken = pipelines.flatMap(({ target, schedules }) =>
+    schedules && Object.keys(schedules).length > 0 ? [[target.name, schedules] as const] : []
+  )
   const lowering = {
     style,
     ...(options.memory === 'small' && { memory: options.memory }),
     ...(options.precise && { precise: options.precise }),
     ...(freeze.length > 0 && { freeze }),
+    ...(taken.length > 0 && { schedules: Object.fromEntries(taken) }),
     ...(targets.length === 0 && options.programs && { programs }),
   }
   // What the text says is another net than one without its normalizations: nobody may compile that again from it.

@@ -14,7 +14,7 @@ import { scoredLabels } from './scored-labels.ts'
 export function manifestOf(
   program: Program,
   graph: Graph,
-  choices: Pick<Manifest, 'style' | 'memory' | 'precise' | 'freeze' | 'programs'>,
+  choices: Pick<Manifest, 'style' | 'memory' | 'precise' | 'freeze' | 'schedules' | 'programs'>,
   sources: readonly Source[],
   plans: Record<string, Plan>,
 ): Manifest {

@@ -15,7 +15,7 @@ import { buildPlan, type LaidOutPlan, type PlannedProgram } from './plan/layout.
 import { type CompilerStep, EMPTY, fuse, fusionStep, generate, type GraphContext, type GraphStep, graphStep, type KernelStep, lower,
   type PipelineOptions, prepack, rematerialize, verifyPassed, type Work } from './steps.ts'
 import { onceForAll, whenCleared } from './compile-cache.ts'
-import type { Target } from './targets/target.ts'
+import type { Schedules, Target } from './targets/target.ts'
 import { TARGETS } from './targets/targets.ts'
 import { invariant } from './invariant.ts'
 
@@ -25,6 +25,8 @@ const MOST_KEPT = 4000
 export interface PipelineResult extends LaidOutPlan {
   readonly target: Target
   readonly programs: readonly PlannedProgram[]
+  /** The schedules that were given and by which kernels are computed. Absent: none were given. */
+  readonly schedules?: Schedules
 }
 
 /**
@@ -98,7 +100,7 @@ export function runPipeline(graph: Graph, options: PipelineOptions): PipelineRes
  * Plans alone. A plan depends on nothing but the graphs of its programs, as passes left them, and the options of the steps behind: what an earlier
  * compilation made of the same ones is taken again, whatever has changed in the text or in what the runtime is told (the learning rate).
  */
-export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPlan & Pick<PipelineResult, 'target'>)[] {
+export function planPrograms(graph: Graph, options: PipelineOptions): (LaidOutPlan & Pick<PipelineResult, 'target' | 'schedules'>)[] {
   const { style, memory, batch, without = [], estimates = false, watch, schedules } = options
   // Who watches wants to see every step; schedules are many, and each is used once.
   if (watch || schedules) return runPipeline(graph, options)
@@ -285,8 +287,9 @@ function runForTarget(
   })
   endWork()
   const use = options.schedules?.[target.name] && printer.scheduleUse?.()
-  if (use) options.onSchedules?.({ target: target.name, compiled: true, ...use })
-  return { ...laidOut, target, programs }
+  if (!use) return { ...laidOut, target, programs }
+  options.onSchedules?.({ target: target.name, compiled: true, ...use })
+  return { ...laidOut, target, programs, schedules: printer.schedulesTaken!() }
 }
 
 /** What the programs of a target leave to `prepare`, together. */

@@ -73,6 +73,7 @@ export const compile: Verb = {
     const batch = options['batch'] as number | undefined
     const bundle = await loadBundle(args[0]!, { ...net, partial, ...only, ...(batch !== undefined && { batch }), older: true })
     refuseAbsent(bundle, programs)
+    sayIdle(options, bundle, screen)
     if (!asModule && options['weights'] === undefined) await refuseLoss(output, bundle)
     const written = asModule ? await writeModule(output, bundle, { weightsBeside, worker: options['worker'] !== false })
       : await writeFolder(output, bundle)
@@ -129,6 +130,17 @@ function refuseAbsent({ manifest }: Bundle, asked: readonly string[] = []): void
       throw new InputError(`${manifest.name} has no program ${name}: it normalizes nothing, so that is ${name.replace('/batch', '')}`)
     throw new InputError(missingProgram(manifest, name, held, 'f32'))
   }
+}
+
+/** Tells which options change nothing of what is compiled. */
+function sayIdle(options: Readonly<Record<string, unknown>>, { manifest }: Bundle, screen: Screen): void {
+  const of = (...names: readonly string[]): string =>
+    names.filter((name) => options[name] !== undefined).map((name) => `--${name}`).join(', ')
+  const training = manifest.train ? '' : of('memory', 'batch', 'freeze')
+  if (screen.json) return
+  if (training) screen.note(`${training}: nothing changes by it, ${manifest.name} has no loss and is not trained`)
+  if (options['precise'] === true && !manifest.plans[WASM])
+    screen.note(`--precise: nothing changes by it, Winograd's algorithm is used for ${WASM} alone`)
 }
 
 /** Throws InputError where trained weights would go with the bundle that is replaced, and nobody said so. */

@@ -15,6 +15,7 @@ import { kindOf } from '../files.ts'
 import { collect, freeze, FRESH, memory, positiveInteger, storage, style, precise } from '../options.ts'
 import { printPlan } from '../print-plan.ts'
 import { type Screen, showBytes, showCount, showFlops } from '../screen.ts'
+import { carriedSchedules } from '../tuned.ts'
 import { readImport, readSource } from '../source.ts'
 import { didYouMean } from '../../bundle/nearest.ts'
 import type { Verb } from '../verb.ts'
@@ -80,7 +81,7 @@ export const inspect: Verb = {
       refuseUnknown(without, REMOVABLE)
       Object.assign(compiling, { without })
     }
-    const bundle = await load(file, compiling)
+    const bundle = await load(file, compiling, screen)
     const plan = bundle.manifest.plans[target]
     if (!plan)
       throw new InputError(
@@ -150,7 +151,7 @@ function refuseTogether(options: Readonly<Record<string, unknown>>): void {
 }
 
 /** A .net file is compiled; a bundle is read, and compiled from the text it carries where that is needed. */
-async function load(path: string, options: CompileOptions): Promise<Bundle> {
+async function load(path: string, options: CompileOptions, screen: Screen): Promise<Bundle> {
   if (path.endsWith('.net')) return compileOnce(await readSource(path), { ...options, readImport })
   // What it weighs is not asked.
   const bundle = await readBundleFolder(path, FRESH)
@@ -158,7 +159,12 @@ async function load(path: string, options: CompileOptions): Promise<Bundle> {
   if (!options.watch && !options.without && !lowering && hasFacts(bundle)) return bundle
   const { main, readImport: carried } = carriedSources(bundle)
   const { style, memory, precise, freeze } = bundle.manifest
-  return compileOnce(main, { ...options, ...(lowering ?? { style, memory, precise, freeze }), readImport: carried })
+  return compileOnce(main, {
+    ...options,
+    ...(lowering ?? { style, memory, precise, freeze }),
+    ...carriedSchedules(bundle.manifest, path, false, screen),
+    readImport: carried,
+  })
 }
 
 /** Whether a bundle has FLOPs, bytes and reasons. A bundle that a page saved, after it fetched only what it ran, has none. */

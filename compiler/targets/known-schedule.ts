@@ -43,6 +43,11 @@ export class KnownSchedules {
     }
   }
 
+  /** The schedules by which kernels are computed. */
+  taken(): Schedules {
+    return Object.fromEntries([...this.used.keys()].map((key) => [key, this.schedules[key]!]))
+  }
+
   use(): Omit<ScheduleUse, 'target' | 'compiled'> {
     // A weight that is packed for one program may be what a schedule was refused for, and taken in another.
     const refused = [...this.refused].filter(([key]) => !this.used.has(key))

@@ -98,6 +98,8 @@ export interface Printer {
   readonly print: (equation: Equation) => PrintedKernel
   /** What became of the schedules that were given, once all kernels are printed. Absent: the target takes none. */
   readonly scheduleUse?: () => Omit<ScheduleUse, 'target' | 'compiled'>
+  /** The ones of them by which kernels are computed. */
+  readonly schedulesTaken?: () => Schedules
   /** Links kernels, by their texts in the order of the plan, to a module. Absent: kernels are texts. */
   readonly link?: (texts: readonly string[], request: LinkRequest) => LinkedModule
 }

@@ -1,9 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { encodeNpy } from '../../runtime/loading/npy.ts'
-import { readBundle } from '../../runtime/node.ts'
+import { readBundle, writeBundle } from '../../runtime/node.ts'
 import type { Tunable } from '../../measure/tune.ts'
 import { fusenet, json } from './helper.ts'
 
@@ -83,6 +83,47 @@ test('a gain is kept: compile and run are by it, with the results of the referen
   const second = await tune('gain.json')
   expect(second.out).toBe(`nothing is measured: all was known\nby schedules of ${at('gain.json')}: ${names}\n`)
   expect(clock).toMatchObject({ measured: [], comparisons: 0 })
+})
+
+describe('a tuned bundle that is compiled again', () => {
+  beforeAll(async () => {
+    await tune('carried.json', {}, '-o', at('carried'))
+  })
+  const again = (out: string, ...more: string[]) => fusenet(['compile', at('carried'), '-o', at(out), ...more])
+  const taken = async (name: string): Promise<number> =>
+    Object.values((await readBundle(at(name))).manifest.schedules ?? {}).reduce((sum, kernels) => sum + Object.keys(kernels).length, 0)
+
+  test('keeps its schedules, in kernels and for the next time', async () => {
+    const said = await again('carried-programs', '--programs', 'infer', '--batch', '2')
+    expect(said.err).toContain(`schedules that ${at('carried')} was tuned with: ${await taken('carried')} kernels computed by them`)
+    expect(await moduleOf('carried-programs')).toBe(await moduleOf('carried'))
+    expect((await again('carried-small', '--style', 'split', '--memory', 'small')).err).toContain('was tuned with: ')
+    expect(await taken('carried-small')).toBeGreaterThan(0)
+  })
+  test('says which schedules are of no use any more', async () => {
+    const said = await again('carried-split', '--style', 'split')
+    const lost = (await taken('carried')) - (await taken('carried-split'))
+    expect(lost).toBeGreaterThan(0)
+    expect(said.err).toContain(`; ${lost} ${lost === 1 ? 'is' : 'are'} for kernels that are others now: fusenet tune measures those`)
+  })
+  test('has them replaced by those of --cache, and passes over what is no schedule', async () => {
+    await writeFile(at('none.json'), '{"format":"fusenet-schedules","version":1,"adapters":[]}')
+    await again('carried-none', '--cache', at('none.json'), '--targets', 'wasm')
+    expect(await taken('carried-none')).toBe(0)
+    await compile('by-itself')
+    expect(await moduleOf('carried-none')).toBe(await moduleOf('by-itself'))
+    for (const schedules of [7, [], { wasm: 3, gpu: {} }, { wasm: { key: 3 } }, { wasm: { key: { algorithm: 'none' } } }]) {
+      const bundle = await readBundle(at('by-itself'))
+      await writeBundle({ ...bundle, manifest: { ...bundle.manifest, schedules: schedules as never } }, at('odd'))
+      expect((await fusenet(['compile', at('odd'), '--style', 'split', '-o', at('odd-split')])).code).toBe(0)
+    }
+  })
+  test('carries none in a module', async () => {
+    expect((await again('carried.js', '--format', 'esm')).code).toBe(0)
+    expect(await readFile(at('carried.js'), 'utf8')).not.toContain(
+      JSON.stringify(Object.keys((await readBundle(at('carried'))).manifest.schedules!.wasm!)[0]),
+    )
+  })
 })
 
 test.each([['none is faster', 10], ['one is slower', 12]])(

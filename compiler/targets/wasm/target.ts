@@ -152,6 +152,7 @@ function printer(scheduler: CpuScheduler, { schedules, isShared }: PrinterOption
     },
     link: (texts, request) => link(texts.map((text) => byText.get(text)!), request),
     scheduleUse: () => given.use(),
+    schedulesTaken: () => given.taken(),
   }
 }
 

@@ -111,6 +111,7 @@ export function scheduled(
       },
       lower: (e) => lowered(inOrder(e)).filter((f) => f !== undefined),
       scheduleUse: () => given.use(),
+      schedulesTaken: () => given.taken(),
     }
   }
   return {
