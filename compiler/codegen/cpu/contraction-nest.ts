@@ -8,6 +8,7 @@ import { type BatchBlocks, blockBatch, IN_A_ROW } from './batch-block.ts'
 import { batchReduction, fixedWhilePacking, isTransposed, mainOf, mayPack, needsPacking } from './contraction.ts'
 import type { SlidingSums } from '../reduction-loops.ts'
 import { CPU } from './cost-model.ts'
+import { epilogueStep } from './epilogue-steps.ts'
 import { withStatistics } from './gathered-sums.ts'
 import { type Loop, type LoopNest, pointStage, type Stage } from './loop-nest.ts'
 import { accumulatorsOf, gemmAxes, mayBeVectorReduction, type MicroTile, mostAccumulators } from './micro-tile.ts'
@@ -37,6 +38,7 @@ export function contractionNest(given: Contraction, schedule: ContractionSchedul
     unroll,
     slides: outer ? rowsOfGradient(sum, tile, schedule, unroll) : slidesOf(given, sum, tile, unroll),
     ...(tile.vectorReduction && { vectorReduction: tile.vectorReduction }),
+    step: epilogueStep(equation, tile.vectorAxis && innerAxis(task, tile.vectorAxis), accumulatorsOf(tile)),
   }
   const own = packed.filter(({ isPrepared }) => !isPrepared)
   const scratch = own.map(({ into }) => into)

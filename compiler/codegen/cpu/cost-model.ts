@@ -13,6 +13,8 @@ import { type Axis } from '../../ir/affine.ts'
 export interface CpuModel {
   /** Elements of a vector. */
   readonly lanes: number
+  /** Vectors that a core holds. */
+  readonly registers: number
   /** Vectors of sums that a register tile holds. */
   readonly accumulators: number
   /** The same in a sum over a batch, whose terms are points of maps: no step loads what the next one loads again, so that none is kept. */
@@ -160,7 +162,8 @@ export interface WinogradModel {
 
 export const CPU: CpuModel = {
   lanes: 4, // v128 of WebAssembly
-  accumulators: 8, // of 16 vector registers (SSE, AVX); the others hold products and what is loaded
+  registers: 16, // SSE, AVX
+  accumulators: 8, // of these; the others hold products and what is loaded
   gradientAccumulators: 9, // 3 x 12: 0.8 of the time of 2 x 12; 5 x 8 in place of 5 x 4, where windows are shared, took twice the time
   sumsInLanes: 10, // a step needs one vector of each factor beside them, and nothing that is broadcast
   bodyProducts: 256,

@@ -33,7 +33,7 @@ class Nesting {
   }
 }
 
-const FUNCTIONS: ReadonlySet<string> = new Set(['exp', 'log', 'tanh', 'erf', 'pow'])
+export const FUNCTIONS: ReadonlySet<string> = new Set(['exp', 'log', 'tanh', 'erf', 'pow'])
 
 /**
  * Counts the work of a loop nest for a batch. A value is computed once for each iteration of the innermost loop that it changes with, where loop-invariant

@@ -51,6 +51,8 @@ export interface Stage {
   readonly pairMemory?: Tensor
   /** A sum over windows that slide over a map: see `LoopTiling`. */
   readonly slides?: LoopTiling['slides']
+  /** Vectors of a tile that are computed from its sums and stored at a time: see `epilogueStep`. Absent: all. */
+  readonly step?: number | undefined
   /** Sums of what it stores: see `withStatistics`. */
   readonly gathers?: GatheredSums
   /** Reduced axes: steps that are unrolled (vectors of four, along `vectorReduction`). */

@@ -14,6 +14,7 @@ import { Point } from '../point.ts'
 import { separateAt, separatePairs } from './separate-pairs.ts'
 import { ReductionEmitter } from '../reduction-emitter.ts'
 import type { KernelFunction, PackBuffer, Operand } from '../kernel-function.ts'
+import { range } from '../range.ts'
 import { KernelBuilder } from '../builder.ts'
 import * as operands from '../operands.ts'
 import { RewrittenMemory } from '../rewritten-memory.ts'
@@ -194,11 +195,22 @@ class LoopNestLowering {
     )
     const roots = equation.stores.map((s) => s.value)
     const hoist = (points: readonly Point[]): void => values.hoistReductions(roots, points)
+    const size = (stage.step ?? Infinity) * (this.nest.inPairs ? 2 : 1)
+    const areReady = (points: readonly Point[]): boolean =>
+      roots.every((root) => reductions(root).every((e) => points.every((point) => values.found(e, point) !== undefined)))
+    const stepsOf = (points: readonly Point[]): (readonly Point[])[] =>
+      exact || points.length <= size || !areReady(points) ? [points]
+        : range(Math.ceil(points.length / size)).map((i) => points.slice(i * size, (i + 1) * size))
     const inside = (points: readonly Point[], sums?: SumsEmitter): void => {
       if (stage.pairMemory && !vectorReduction) this.separatePairs(stage, values, points)
-      // What a term loads may lie where the tile is stored.
-      sums?.add(points)
-      storeTile(equation, values, this.slots, points, this.nest.inPairs === true)
+      const store = (some: readonly Point[]): void => {
+        // What a term loads may lie where the tile is stored.
+        sums?.add(some)
+        storeTile(equation, values, this.slots, some, this.nest.inPairs === true)
+      }
+      const steps = stepsOf(points)
+      if (steps.length === 1) store(points)
+      else for (const step of steps) this.builder.step(() => store(step))
     }
     const { loops, gathers } = stage
     if (gathers) {
