@@ -9,7 +9,7 @@ import { foreignOrders } from './foreign-orders.ts'
 import { idleArguments } from './idle-arguments.ts'
 import { trainingDoubts } from './training-doubts.ts'
 
-/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/last-axis`, `argument/division`, `argument/picture-range`, and those of `trainingDoubts`. */
+/** Warnings of what can be computed and is hardly meant: `loss/applied-twice`, `loss/bounded-scores`, `loss/more-scores`, `loss/ignore-differs`, `argument/large-eps`, `argument/idle`, `argument/order`, `argument/batch`, `argument/last-axis`, `argument/division`, `argument/tiny`, `argument/picture-range`, and those of `trainingDoubts`. */
 export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const makers = producers(graph)
   /** The node whose numbers a value has at test time, in whatever shape. */
@@ -31,6 +31,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
     ...idleArguments(program, graph),
     ...foreignOrders(program, graph, operators),
     ...trainingDoubts(program),
+    ...lostNumbers(program),
     ...ofBytes(program, graph),
     ...program.inputs.flatMap(({ name, classes }) => (classes === undefined ? [] : ignoreDiffers(name, classes, graph, operators))),
   ]
@@ -153,6 +154,24 @@ function divisionByZero(node: Node): Diagnostic[] {
     hint: 'divide by another number',
   }]
 }
+
+/** Numbers of the text that are 0 in float32, as an eps of 1e-50: what they are there for does not happen. */
+const lostNumbers = ({ layers }: Program): Diagnostic[] =>
+  layers.flatMap(({ name, attributes, attributeSpans, span }) =>
+    Object.entries(attributes).flatMap(([argument, value]) =>
+      numbersIn(value).filter((number) => number !== 0 && Math.fround(number) === 0).map((number): Diagnostic => ({
+        severity: 'warning',
+        code: 'argument/tiny',
+        message: `${number} in ${name} is 0 in float32, in which nets are computed`,
+        labels: [{ span: attributeSpans[argument] ?? span, text: 'here' }],
+        hint: 'the smallest number that all devices tell from 0 is 1.2e-38',
+      }))
+    )
+  )
+
+/** Numbers of an argument, of a list, or of the arguments of a call such as `gaussian(0.1)`. */
+const numbersIn = (value: unknown): number[] =>
+  typeof value === 'number' ? [value] : typeof value === 'object' && value !== null ? Object.values(value).flatMap(numbersIn) : []
 
 /** Data sets whose pictures are 0..1. */
 const PICTURES = ['mnist', 'fashion_mnist', 'cifar10', 'images', 'idx']

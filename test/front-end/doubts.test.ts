@@ -234,6 +234,14 @@ describe('an argument that changes nothing', () => {
     expect(of('dense(false)', 'block dense(v, bias) { return v -> fc(4, bias: bias, lr_mult: [1, 2]) }')).toEqual([])
     expect(of('own(true)', 'block own(v, u) { return v -> batch_norm(stats: batch, unbiased: u) }')).toEqual([])
   })
+  test.each(['batch_norm(eps: 1e-50)', 'mul(1e-46)', 'div(1e-46)', 'fc(5, weight_init: gaussian(1e-60))', 'lrn(alpha: -1e-99)'])(
+    'the number in %s, which is 0 in float32',
+    (layer) => {
+      expect(of(layer)).toEqual([expect.stringMatching(/^warning argument\/tiny -?1e-\d+ in \w+_1 is 0 in float32/)])
+      expect(of(layer.replace(/1e-\d+/, '1e-30'))).toEqual([])
+      expect(of(layer.replace(/-?1e-\d+/, '0')).filter((line) => line.includes('tiny'))).toEqual([])
+    },
+  )
   test('a division by 0, and gradients that are clipped to nothing', () => {
     expect(of('div(0)')).toEqual([expect.stringContaining('warning argument/division div_1 divides by 0')])
     expect(of('div(2)')).toEqual([])
