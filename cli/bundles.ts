@@ -28,7 +28,7 @@ import { showMatch } from './match-table.ts'
 import { FRESH } from './options.ts'
 import { readImport, readSource } from './source.ts'
 import { withoutWrappers } from './state-dict.ts'
-import { carriedSchedules, type Tuned, tunedSchedules } from './tuned.ts'
+import { carriedSchedules, joinSchedules, type Tuned, tunedSchedules } from './tuned.ts'
 
 /** Weights of another net, by name: what is not there, or asked for fresh, starts by its initializer. */
 export interface Partial {
@@ -266,7 +266,6 @@ function sourceOf(
         ...options
       },
     ) {
-      const carried = lowering.schedules && { schedules: lowering.schedules, onSchedules: lowering.onSchedules }
       const targets = options.targets ??
         (lowering.targets && [...lowering.targets, ...(storage === 'f16' ? [HALF_PLAN] : []), ...(software ? [SOFTWARE_PLAN] : [])])
       const made = await compileOnce(main, {
@@ -281,7 +280,7 @@ function sourceOf(
         ...(programs && { programs }),
         ...(targets && { targets }),
         ...(batch !== undefined && { batch }),
-        ...(schedules ? { schedules, onSchedules } : carried),
+        ...joinSchedules({ schedules, onSchedules }, lowering),
         ...(learned && { allowOneValue: true }),
       })
       const bundle = { ...made, manifest: { ...made.manifest, inputs: withNamesOf(made.manifest.inputs, learned ?? []) } }

@@ -132,6 +132,15 @@ export function carriedSchedules(
   }
 }
 
+type ScheduleOptions = Pick<CompileOptions, 'schedules' | 'onSchedules'>
+
+/** Schedules that are asked for, and for other targets those that a bundle keeps. */
+export function joinSchedules(asked: ScheduleOptions, kept: ScheduleOptions): ScheduleOptions {
+  const schedules = { ...kept.schedules, ...asked.schedules }
+  if (Object.keys(schedules).length === 0) return {}
+  return { schedules, onSchedules: (use) => (asked.schedules?.[use.target] ? asked : kept).onSchedules?.(use) }
+}
+
 function sayTaken({ target, compiled, used, refused }: ScheduleUse, whose: string): string {
   if (!compiled) return `${whose}: not used, this is not compiled for ${target}`
   const taken = used.length > 0 ? `${countOf(used.length, 'kernel')} computed by them`

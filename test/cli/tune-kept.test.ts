@@ -107,8 +107,14 @@ describe('a tuned bundle that is compiled again', () => {
     expect(said.err).toContain(`; ${lost} ${lost === 1 ? 'is' : 'are'} for kernels that are others now: fusenet tune measures those`)
   })
   test('has them replaced by those of --cache, and passes over what is no schedule', async () => {
-    await writeFile(at('none.json'), '{"format":"fusenet-schedules","version":1,"adapters":[]}')
-    await again('carried-none', '--cache', at('none.json'), '--targets', 'wasm')
+    const cache = JSON.parse(await readFile(at('carried.json'), 'utf8'))
+    const other = (entry: object): Promise<void> =>
+      writeFile(at('other.json'), JSON.stringify({ ...cache, adapters: [{ ...cache.adapters[0], ...entry, kernels: {} }] }))
+    await other({ target: 'webgpu' })
+    await again('carried-other', '--cache', at('other.json'))
+    expect(await taken('carried-other')).toBe(await taken('carried'))
+    await other({})
+    await again('carried-none', '--cache', at('other.json'), '--targets', 'wasm')
     expect(await taken('carried-none')).toBe(0)
     await compile('by-itself')
     expect(await moduleOf('carried-none')).toBe(await moduleOf('by-itself'))
