@@ -154,6 +154,11 @@ export interface WinogradModel {
   readonly gradientTransform: Readonly<Record<'input' | 'gradient', number>>
   /** The same of a convolution of stride 2 over its phases; `direct`: of a product of direct sums. */
   readonly phasePrices: Readonly<Record<'product' | 'transformedElement' | 'filterElement' | 'direct', number>>
+  /**
+   * Of a map that direct sums would compute, where the filter is prepared: tiles, products of input and output channels, both at least, and the share of
+   * products that tiles may take.
+   */
+  readonly smallMaps: Readonly<Record<'leastTiles' | 'leastWeights' | 'productShare', number>>
   /** Elements of a panel of the prepared filter and of all tiles of as many input channels as are multiplied at a time (64 KiB). */
   readonly goodPanels: number
   /** Tiles that walk a block of the prepared filter so few times that its stream from memory is what they wait for. */
@@ -222,6 +227,9 @@ export const CPU: CpuModel = {
     gradientTransform: { input: 10, gradient: 4 },
     // 7 x 7 of 3 channels on 224 x 224, 3 x 3 of 64 and 128 on 56 x 56 and 28 x 28, each of stride 2 and by both algorithms
     phasePrices: { product: 0.05, transformedElement: 0.6, filterElement: 0.5, direct: 0.045 },
+    // 3x3 of 192 to 512 channels on 5x5, 4x7, 5x6, 3x6: 0.60 to 0.96 of the time, with vectors of twice the width 0.68 to 0.79; of 128 0.89 and 1.02, of 64 up to
+    // 1.07 and 1.7. Two tiles of 4x4 in place of eight of 2x2: 1.3 and 2 times the time.
+    smallMaps: { leastTiles: 4, leastWeights: 2 ** 15, productShare: 0.65 },
     goodPanels: 16 * 1024, // 512 channels of 16 tiles in two blocks took 1.23 of the time
     streamedTiles: 16,
   },

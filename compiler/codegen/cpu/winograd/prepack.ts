@@ -43,7 +43,7 @@ export function prepackFilter(
   // products of such sums, or it does not pay.
   const fits = (t: Tiling): boolean =>
     isOneTile(t) ? (isDirect || batch >= FILLED_BLOCK) && 2 * (t.m + filterSize - 1) ** 2 <= pointsOf([row, column]) * filterSize ** 2
-      : shape.strided ? paysInPhases(shape, t, true) : !isDirect
+      : shape.strided ? paysInPhases(shape, t, true) : !isDirect || paysOnSmallMap(shape, t)
   const tilings = (TILE_SIZES[filterSize] ?? []).map((m) => tilingOf(c, shape, m)).filter((t) => t !== undefined).filter(fits)
   const [best] = tilings.map((tiling) => ({ tiling, ns: estimate(shape, tiling) })).sort((a, b) => a.ns - b.ns)
   if (!best) return undefined
@@ -139,6 +139,16 @@ function preparedPanel(outputs: number, tiling: Tiling, wide: boolean): number |
   const isStream = !isOneTile(tiling) && tiling.down * tiling.across <= CPU.winograd.streamedTiles
   const tile = 2 * CPU.lanes
   return isStream && !wide && outputs % tile === 0 ? tile : panelOf(outputs)
+}
+
+/**
+ * Whether a few tiles are faster than direct sums, though they save less than half of their products: of many channels, whose sums are long. Less than a register
+ * tile of tiles waits for the filter.
+ */
+function paysOnSmallMap({ inputs, outputs, row, column, filterSize }: ConstantFilter, { m, down, across }: Tiling): boolean {
+  const { leastTiles, leastWeights, productShare } = CPU.winograd.smallMaps
+  return down * across >= leastTiles && inputs * outputs >= leastWeights &&
+    down * across * (m + filterSize - 1) ** 2 <= productShare * pointsOf([row, column]) * filterSize ** 2
 }
 
 /** Images of the smallest block, each of which pays for its part of what is read of the filter. */
