@@ -51,6 +51,7 @@ export async function tunedSchedules(options: Readonly<Record<string, unknown>>,
   const note = (text: string): void => {
     if (!screen.json) screen.note(screen.noteColors.dim(text))
   }
+  if (adapters.length === 0) note(`${file} holds no schedules: fusenet tune FILE.net finds some`)
   for (const entry of adapters)
     if (!entries.includes(entry)) note(`${file} has schedules for ${plain(entry.target, 60)}, which this fusenet does not know`)
   const targets = [...new Set(entries.map((entry) => entry.target))]
