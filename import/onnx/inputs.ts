@@ -87,6 +87,14 @@ function sampleShape(input: ValueInfoProto, told: readonly number[] | undefined,
   if (input.shape.length === 0) return refuse('it is a single number, the same for the whole batch', 'make it a constant of the model')
   const rest = input.shape.slice(1)
   const unknown = rest.findIndex(open)
+  // A first axis with a number, and one other that has a name: PyTorch's [L, N, E] of batch_first=False.
+  if (unknown >= 0 && !open(input.shape[0]!) && rest.filter(open).length === 1)
+    return refuse(
+      `its axis ${unknown + 1}, ${rest[unknown] || 'without a name'}, has no size: [${input.shape.map((dim) => dim || '?').join(', ')}]`,
+      `if that is the batch, one sample is said with all axes: --shape ${quoted(input.name)}=${
+        input.shape.map((dim) => (open(dim) ? 1 : dim)).join('x')
+      }; if ${input.shape[0]} is the batch, ${mend}`,
+    )
   if (unknown >= 0)
     return refuse(
       `its axis ${unknown + 1}, ${rest[unknown] || 'without a name'}, has no size: [${input.shape.map((dim) => dim || '?').join(', ')}]`,

@@ -75,13 +75,28 @@ export function productOf(node: OnnxNode, a: Tensor | Constant, b: Tensor | Cons
   return contract(node, factors, [...front, 'row', 'column'])
 }
 
+/** The terms of an equation with letters of no alphabet of theirs in place of `...`: axes that meet from the last on. */
+function withoutEllipsis(node: OnnxNode, text: string): { readonly terms: readonly string[]; readonly right: string | undefined } {
+  const [left = '', right] = text.split('->')
+  const terms = left.split(',')
+  if (!text.includes('...') || terms.length !== node.inputs.length) return { terms, right }
+  const more = terms.map((term, i) => (term.includes('...') ? node.shape(i).length - term.replace('...', '').length : 0))
+  const letters = (count: number): string =>
+    String.fromCharCode(...Array.from({ length: Math.max(0, count) }, (_, i) => ALPHA + count - 1 - i))
+  const once = [...new Set(left.replaceAll(/[.,]/g, ''))].filter((c) => left.split(c).length === 2).sort().join('')
+  return {
+    terms: terms.map((term, i) => term.replace('...', letters(more[i]!))),
+    right: (right ?? `...${once}`).replace('...', letters(Math.max(...more))),
+  }
+}
+
+const ALPHA = 0x3b1
+
 /** `bhid,bhjd->bhij`: of values, the first letter of each is the batch; a constant is the same for all samples. */
 function einsum(node: OnnxNode): void {
   const text = node.text('equation', '').replaceAll(' ', '')
-  const [left = '', right] = text.split('->')
-  const terms = left.split(',')
+  const { terms, right } = withoutEllipsis(node, text)
   const WAY = 'cut the net before it with --outputs, or write it with MatMul, Mul and ReduceSum in the model'
-  if (text.includes('.')) return node.refuse(`its equation ${text} has an ellipsis`, 'name all axes in the model')
   if (terms.length > 2 || terms.length !== node.inputs.length) return node.refuse(`its equation ${text} has ${terms.length} factors`, WAY)
   if ([...terms, right ?? ''].some((term) => new Set(term).size !== term.length))
     return node.refuse(`its equation ${text} takes a diagonal`, WAY)

@@ -90,6 +90,15 @@ export function broughtBack(node: OnnxNode, x: Tensor): Tensor {
 /** The inputs of a node with the batch at one place in all: values of one sample meet others where a model of a batch of 1 has lost its axis. */
 export function together(node: OnnxNode): void {
   const isTensor = (value: unknown): value is Tensor => (value as Tensor | undefined)?.kind === 'tensor'
+  const given = node.inputs.filter(isTensor)
+  // In a model of one sample it is nowhere where one of them has lost it.
+  if (node.net.declaredBatch === 1 && given.some((x) => x.samples) && given.some((x) => x.bare && !x.samples)) {
+    node.inputs.forEach((value, i) => {
+      if (!isTensor(value) || !value.samples) return
+      const { samples: _, ...one } = value
+      node.inputs[i] = one
+    })
+  }
   const tensors = node.inputs.filter(isTensor)
   if (node.net.declaredBatch !== 1 || tensors.every((x) => x.bare) || !tensors.some((x) => x.bare)) return
   const back = node.inputs.map((value) => (isTensor(value) ? broughtBack(node, value) : value))

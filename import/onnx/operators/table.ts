@@ -8,6 +8,7 @@ import { matrixOperators } from './matrix.ts'
 import { normalizationOperators } from './normalization.ts'
 import type { OnnxOperator } from './operator.ts'
 import { concatOperators } from './concat.ts'
+import { orderedOperators } from './ordered.ts'
 import { paddingOperators } from './padding.ts'
 import { poolingOperators } from './pooling.ts'
 import { quantizationOperators } from './quantization.ts'
@@ -36,6 +37,7 @@ const rows: readonly OnnxOperator[] = [
   ...comparisonOperators,
   ...shapeOperators,
   ...reductionOperators,
+  ...orderedOperators,
   ...resizeOperators,
   ...paddingOperators,
   ...concatOperators,
