@@ -49,9 +49,14 @@ export function gemmAxes({ equation, main: { body } }: Contraction, vectorFactor
 
 /**
  * The `most` cheapest tiles by the cost model, the best first; of equal ones the first that was met. `packed`: factors that are packed;
- * `mayTranspose`: whether either may be, with any axis innermost.
+ * `mayTranspose`: whether either may be, with any axis innermost; or which of them.
  */
-export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most: number, mayTranspose = false): readonly MicroTile[] {
+export function rankTiles(
+  c: Contraction,
+  packed: ReadonlySet<FactorName>,
+  most: number,
+  mayTranspose: boolean | FactorName = false,
+): readonly MicroTile[] {
   const best: { readonly cost: number; readonly tile: MicroTile }[] = []
   const consider = (cost: number, tile: MicroTile): void => {
     const after = best.findIndex((other) => cost < other.cost)
@@ -62,7 +67,13 @@ export function rankTiles(c: Contraction, packed: ReadonlySet<FactorName>, most:
   for (const vectorFactor of ['a', 'b'] as const) {
     const { vector, broadcast } = gemmAxes(c, vectorFactor)
     for (const broadcastAxis of [undefined, ...broadcast]) {
-      const candidate = { vectorFactor, broadcastAxis, packed, vector, mayTranspose }
+      const candidate = {
+        vectorFactor,
+        broadcastAxis,
+        packed,
+        vector,
+        mayTranspose: mayTranspose === true || mayTranspose === vectorFactor,
+      }
       for (const vectorAxis of vector)
         if ((vectorAxis.extent as number) >= CPU.lanes) considerVectors(c, { ...candidate, vectorAxis }, consider)
       for (const vectorReduction of c.main.axes)

@@ -41,7 +41,7 @@ export function choosePhases(c: Contraction): PhasesSchedule | undefined {
     }
     const contraction = { equation: phase.equation, main: phase.main }
     // The input is packed for all phases, so in the order of memory.
-    const tile = joined?.[i] ?? rankTiles(contraction, packable, 8, true).find((t) => !t.transposed || t.vectorFactor !== input)
+    const tile = joined?.[i] ?? rankTiles(contraction, packable, 1, otherFactor(input))[0]
     if (!tile) return undefined
     if (tile.transposed) kept += largestLoad(phase.main.body[tile.vectorFactor])
     const back = new Map([...phase.axes].map(([whole, own]) => [own, whole]))

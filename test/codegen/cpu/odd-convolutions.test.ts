@@ -40,6 +40,15 @@ const nets: readonly (readonly [string, string, string])[] = [
     -> conv(9, 5, pad: 2, groups: 9)`,
   ],
   [
+    'columns that fill vectors better than rows',
+    '4, 15, 10',
+    `
+    -> conv(12, 1)
+    -> conv(16, 2, stride: 2)
+    -> deconv(12, [4, 2], stride: [4, 2], pad: [1, 0])
+    -> conv(8, [5, 2], stride: [5, 2])`,
+  ],
+  [
     'wide channels on small maps, few channels',
     '3, 8, 8',
     `
@@ -97,6 +106,16 @@ test('a transposed convolution of a stride goes by phases, and a schedule of oth
   for (const other of misfits) expect(() => applySchedule(e, other)).toThrow(ScheduleMismatch)
   expect(() => parseSchedule({ ...schedule, tiles: [{ packed: 'a' }] })).toThrow(ScheduleMismatch)
 })
+
+test.each(['15, 10', '14, 10', '24, 5', '16, 6', '10, 14'])(
+  'so it does on maps of %s, whose columns or rows fill vectors better',
+  (map) => {
+    for (const filter of ['2, stride: 2', '[1, 2], stride: [1, 2]', '4, stride: 2, pad: 1']) {
+      const [, e] = convolutionsOf(`4, ${map}`, `-> conv(8, ${filter})`).find(([name]) => /conv_2\.dx/.test(name))!
+      expect(scheduler.scheduleOf(e).algorithm).toBe('phases')
+    }
+  },
+)
 
 const TRAINED = 'train { batch 8 solver sgd(lr: 0.1) }'
 
