@@ -8,10 +8,10 @@ type Said = Omit<Manifest, 'plans'>
 /** `batch` (the default): as the file says, each batch's own statistics. `global`: the stored ones, which stay as they are. */
 export type TrainStats = 'batch' | 'global'
 
-/** The program of a bundle that does what is asked for: a net that normalizes with no batch's statistics trains by the plain one. */
+/** The program of a bundle that does what is asked for: a net that normalizes with no batch's statistics trains by the plain one, and one that normalizes nothing has no others. */
 export function programFor({ normalizations }: Said, name: string): string {
   const [task, stats] = name.split('/')
-  return stats === 'global' && normalizations?.every((layer) => layer.stats === 'global') ? task! : name
+  return stats && normalizations?.every((layer) => layer.stats === stats && stats === 'global') ? task! : name
 }
 
 /** The program of a training step. Throws InputError for statistics that there are none of. */

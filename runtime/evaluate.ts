@@ -1,3 +1,4 @@
+import { programFor } from '../bundle/programs.ts'
 import type { EvaluateOptions, Evaluation } from './evaluate-options.ts'
 import { BatchReader } from './batch-reader.ts'
 import { checkDataset, type Dataset } from './data/dataset.ts'
@@ -17,14 +18,15 @@ export async function evaluateAll(executor: Executor, given: Dataset, options: E
   checkOptions('evaluate', options, { stats: oneOf('global', 'batch'), augment: flag, perClass: flag, onProgress: call })
   checkDataset(given)
   if (given.length < 1) throw new InputError('the dataset is empty')
-  const program = options.stats === 'batch' ? 'eval/batch' : 'eval'
+  const programOf = (task: string): string => programFor(executor.manifest, options.stats === 'batch' ? `${task}/batch` : task)
+  const program = programOf('eval')
   const inputs = executor.neededInputs(program)
   const { fields, dataset } = executor.feed(program, given, { learn: false, augment: options.augment })
   const totals = new Totals(executor.manifest.outputs.filter((o) => o.role !== 'output'))
   const { results } = totals
   const waiting: (() => Promise<void>)[] = []
   const counters = options.perClass ? (await import('./on-demand.ts')).ConfusionCounter.of(executor.manifest) : []
-  const inferring = options.stats === 'batch' ? 'infer/batch' : 'infer'
+  const inferring = programOf('infer')
   // Says so, if it cannot run.
   if (counters.length > 0) executor.neededInputs(inferring)
 

@@ -4,7 +4,7 @@ import { InputError } from '../bundle/errors.ts'
 import { type Bundle, type Manifest, NON_FINITE_RESULT, type Storage, type TensorData } from '../bundle/format.ts'
 import { amount, checkOptions, flag, oneOf } from '../bundle/options.ts'
 import { say } from '../bundle/plain.ts'
-import { trainingProgram, type TrainStats } from '../bundle/programs.ts'
+import { programFor, trainingProgram, type TrainStats } from '../bundle/programs.ts'
 import { evaluateAll } from './evaluate.ts'
 import type { EvaluateOptions, Evaluation } from './evaluate-options.ts'
 import { Executor } from './executor.ts'
@@ -70,7 +70,7 @@ export class LocalNet implements Net<AnyNet, Precision> {
 
   async run(inputs: Inputs, options: { readonly stats?: 'global' | 'batch' } = {}): Promise<Outputs<AnyNet, Precision>> {
     const { stats } = checkOptions('run', options, { stats: oneOf('global', 'batch') })
-    const program = stats === 'batch' ? 'infer/batch' : 'infer'
+    const program = programFor(this.manifest, stats === 'batch' ? 'infer/batch' : 'infer')
     this.#executor.endings.idle()
     return toObject(await (await this.#executor.execute(program, inputs)).values)
   }

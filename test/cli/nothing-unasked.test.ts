@@ -67,6 +67,21 @@ describe('a net is compiled for what a verb runs alone', () => {
   })
 })
 
+test('a net that normalizes nothing infers and is evaluated with whatever statistics', async () => {
+  await writeFile(at('plain.net'), NET.replace(' -> batch_norm', ''))
+  const by = async (verb: string, stats: string): Promise<any> => {
+    const said = await fusenet([...inFolder(verb), '--stats', stats, '--weights', 'fresh', '--device', 'wasm', '--threads', '1', '--json'])
+    expect(said.code, said.err).toBe(0)
+    return json(said)
+  }
+  expect((await by('run plain.net x.csv', 'batch')).outputs).toEqual((await by('run plain.net x.csv', 'global')).outputs)
+  const evaluation = 'eval plain.net --data labelled.csv --per-class'
+  const [own, stored] = [await by(evaluation, 'batch'), await by(evaluation, 'global')]
+  // Samples are in another order, for batches of all classes.
+  expect(own.loss).toBeCloseTo(stored.loss, 5)
+  expect(own.metrics.right).toBeCloseTo(stored.metrics.right, 5)
+})
+
 test('a net that lacks what is asked for is told what it has, all of it', async () => {
   const { code, err } = await fusenet(inFolder('eval infers.net --data x.csv --device wasm'))
   expect(code).toBe(1)
