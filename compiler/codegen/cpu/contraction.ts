@@ -6,6 +6,7 @@ import { type Axis, linearIndex } from '../../ir/affine.ts'
 import { channelAxesIn, type Equation } from '../../ir/equation.ts'
 import { updatesInPlace } from '../../ir/regions.ts'
 import { CPU, pointsOf, tailWaste } from './cost-model.ts'
+import { cutBatchSum } from './batch-sum-tasks.ts'
 import { type MicroTile, rankTiles, unrollSteps } from './micro-tile.ts'
 import { packFactor } from './packing.ts'
 import { AxisNames, type ContractionSchedule, type ContractionTile, type FactorName, otherFactor } from './schedule.ts'
@@ -156,6 +157,10 @@ export function chooseTasks(
     typeof a.extent !== 'number' || (inVectors.has(a) && inOthers.has(a) && e.sides.every((side) => channelAxesIn(side).includes(a)))
   )
   const products = pointsOf(e.axes.filter((a) => !leading.includes(a))) * pointsOf(main.axes, CPU.batchProducts)
+  if (isOfBatch(c) && leading.length === 0 && e.axes.length === 2 && e.sides.length === 0) {
+    const block = cutBatchSum(tile, wantedTasks(e, products))
+    return { tasks: block ? [block[0]] : [], blocks: new Map(block && [block]) }
+  }
   const pieces = Math.max(1, Math.floor(wantedTasks(e, products) / pointsOf(leading)))
   const blocks = new Map<Axis, number>()
   const row = tile.vectorAxis &&

@@ -38,8 +38,13 @@ test('inner products and their gradients have blocks of images', () => {
 })
 
 test("the gradients of weights have several tasks, where a tile's channels divide no block of them, too", () => {
-  expect(scheduleOf(/large\.dweight/)).toMatchObject({ registerTile: { '1:i': 3 }, tasks: ['1:i'], taskBlock: { '1:i': 115 } })
-  expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '1:i': 2 }, tasks: ['1:i'], taskBlock: { '1:i': 115 } })
+  expect(scheduleOf(/large\.dweight/)).toMatchObject({ registerTile: { '1:i': 3 }, tasks: ['0:o'], taskBlock: { '0:o': 60 } })
+  expect(scheduleOf(/even\.dweight/)).toMatchObject({ registerTile: { '1:i': 2 }, tasks: ['0:o'], taskBlock: { '0:o': 64 } })
+})
+
+test('tasks are shared evenly: three blocks of 333 outputs are fewer than eight of 1024 inputs', () => {
+  const odd = equationsOf('net o { input x: f32[1024] loss = sum(x -> fc(333) as odd -> pow(2)) }', ['gradients']).get('odd.dweight')!
+  expect(scheduler.scheduleOf(odd)).toMatchObject({ tasks: ['1:i'], taskBlock: { '1:i': 128 } })
 })
 
 test('so they have where none divides the outputs: blocks of the inputs', async () => {
