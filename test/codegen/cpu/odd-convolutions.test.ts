@@ -141,6 +141,15 @@ test.each([['4, 4', 4], ['2, 2', 2], ['3, 3', undefined]])(
   },
 )
 
+test('blocks of maps of several tiles are smaller where they are all of the tasks that there are', () => {
+  const blockOf = (outputs: number): unknown => {
+    const equations = convolutionsOf('16, 8, 8', `-> conv(${outputs}, 3, pad: 1)`, TRAINED)
+    return scheduler.scheduleOf(equations.find(([key]) => key.endsWith('conv_2'))![1])
+  }
+  expect(blockOf(44)).toMatchObject({ tasks: ['0:n'], taskBlock: { '0:n': 16 } })
+  expect(blockOf(256)).toMatchObject({ tasks: ['0:n', '1:o'], taskBlock: { '0:n': 32, '1:o': 32 } })
+})
+
 test('gradients of large filters by small maps: Winograd over blocks of images', () => {
   const [, e] = convolutionsOf('128, 2, 2', '-> conv(128, 3, pad: 1)', TRAINED).find(([name]) => /conv_2\.dweight/.test(name))!
   const schedule = scheduler.scheduleOf(e) as WinogradGradientSchedule

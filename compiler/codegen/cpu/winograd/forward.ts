@@ -95,6 +95,13 @@ export const panelOf = (channels: number): number | undefined =>
 /** Images of a block that fill vectors: with so many a block gains wherever a task may be so large (measured: 0.4 to 0.8 of the time image by image). */
 const SMALLEST_BLOCK = 8
 
+/**
+ * Tasks of a block of images that are few: then blocks of maps of so many tiles are smaller, so that a batch of 32 is work for two threads, and the last
+ * block of another batch leaves fewer without work. One thread was no slower with 12 to 64 channels.
+ */
+const FEW_TASKS = 4
+const SHARING_TILES = 4
+
 /** Whether a map is one tile: then several images are multiplied by what is read of the filter. */
 export const isOneTile = ({ down, across }: Tiling): boolean => down * across === 1
 
@@ -107,10 +114,11 @@ function blocksOfImages(c: Contraction, shape: Convolution, tiling: Tiling, pane
   const { leading: [image], out, filterSize, channels } = shape
   const outputs = out.extent as number
   const perImage = tiling.down * tiling.across * (tiling.m + filterSize - 1) ** 2 * pointsOf(channels)
-  const images = [32, 16].find((count) => count * perImage <= MODEL.goodImages) ??
-    (SMALLEST_BLOCK * perImage <= MODEL.mostTask ? SMALLEST_BLOCK : undefined)
   const group =
     divisors(outputs).find((d) => d % (panel ?? CPU.lanes) === 0 && d >= MODEL.leastTaskChannels && outputs / d <= CPU.mostTasks) ?? outputs
+  const isSmaller = outputs / group < FEW_TASKS && tiling.down * tiling.across >= SHARING_TILES
+  const images = (isSmaller ? [16] : [32, 16]).find((count) => count * perImage <= MODEL.goodImages) ??
+    (SMALLEST_BLOCK * perImage <= MODEL.mostTask ? SMALLEST_BLOCK : undefined)
   const channelBlock = panel ?? panelOf(group)
   if (image?.extent !== 'n' || images === undefined || channelBlock === undefined) return undefined
   const names = new AxisNames(c.equation)
