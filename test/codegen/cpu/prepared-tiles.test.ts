@@ -82,3 +82,12 @@ test.each([[32, 8, 1], [32, 8, 9], [192, 5, 2]])(
     expect(want.reduce((worst, v, i) => Math.max(worst, Math.abs(v - one[i]!)), 0) / scale).toBeLessThan(5e-6)
   },
 )
+
+test('long sums go on from block to block of input channels, panel after panel', async () => {
+  const text = 'net t { input x: f32[704, 13, 13] output y = x -> conv(16, 3, pad: 1) }'
+  const x = normals(704 * 169, 3)
+  const want = await outputs(text, 1, x, interpreter() as unknown as Device)
+  const got = await outputs(text, 1, x, await wasm({ threads: 2 }))
+  const scale = want.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
+  expect(want.reduce((worst, v, i) => Math.max(worst, Math.abs(v - got[i]!)), 0) / scale).toBeLessThan(1e-5)
+})
