@@ -22,7 +22,7 @@ export function chooseFilterGradient(c: Contraction): ContractionSchedule | unde
   if (!batch || !mayPack(c) || e.sides.length > 0 || map.length === 0 || map.some((a) => typeof a.extent !== 'number')) return undefined
   const pixels = pointsOf(map)
   const roles = rolesOf(c)
-  if (!roles || pixels > (roles.isPoint ? MOST_FLAT_PIXELS : MOST_PIXELS)) return undefined
+  if (!roles || pixels > mostPixels(roles.elements)) return undefined
   const { gradients, out, input, leading } = roles
   const names = new AxisNames(e)
   const chunks = typeof batch.extent === 'object' ? batch.extent.chunks : 1
@@ -91,11 +91,14 @@ const OUTPUTS = 2 * CPU.lanes
 const INPUTS = 4
 const LEAST_INPUTS = 8
 /**
- * Pixels of a map up to which a sum has too few terms in one image, of filters of 1 x 1 and of others; terms of a block of images
+ * Pixels of a map up to which a sum has too few terms in one image, of filters of 1 x 1, of few elements and of others; terms of a block of images
  * that are enough. Measured with filters of 1 x 1, 128 to 512 channels, batches of 4, 16 and 64: image by image maps of 5 x 5 to 8 x 8 run at 37 to 50
- * GFLOP/s, in blocks at 12 to 45, the less the fewer images a chunk of the batch has; 3 x 3 at 25 and 35, 4 x 4 at either.
+ * GFLOP/s, in blocks at 12 to 45, the less the fewer images a chunk of the batch has; 3 x 3 at 25 and 35, 4 x 4 at either. Filters
+ * of 2 x 2 at a stride of 2: 5 x 5 at 33 and 48, 5 x 7 to 8 x 8 at 42 to 50, in blocks at 38 to 45 with a batch of 32, at 20 with one of 16.
  */
 const MOST_FLAT_PIXELS = 16
+const MOST_PIXELS_OF_FEW = 25
+const FEW_ELEMENTS = 4
 const MOST_PIXELS = 64
 const GOOD_TERMS = 256
 /** Images that chunks of a batch have together: with more, blocks would not be filled. */
@@ -103,13 +106,16 @@ const GOOD_BATCH = 32
 /** Elements of the packed gradients of the output (1 MiB): of each vector's slab, all is in the first cache. */
 const MOST_GRADIENTS = 256 * 1024
 
+const mostPixels = (elements: number): number =>
+  elements === 1 ? MOST_FLAT_PIXELS : elements <= FEW_ELEMENTS ? MOST_PIXELS_OF_FEW : MOST_PIXELS
+
 interface Roles {
   /** The factor of the output's gradients: its axes alone tell output channels apart. */
   readonly gradients: FactorName
   readonly out: Axis
   readonly input: Axis
-  /** The filter has one element. */
-  readonly isPoint: boolean
+  /** Of the filter, for a channel of the input. */
+  readonly elements: number
   /** Groups, chunks of the batch: what both factors change with. */
   readonly leading: readonly Axis[]
 }
@@ -125,7 +131,7 @@ function rolesOf({ equation: e, main: { body } }: Contraction): Roles | undefine
       gradients,
       out,
       input,
-      isPoint: others.every((a) => a === input || a.extent === 1),
+      elements: pointsOf(others.filter((a) => a !== input)),
       leading: e.axes.filter((a) => inGradients.has(a) && inInputs.has(a)),
     }
   }

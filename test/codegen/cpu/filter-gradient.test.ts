@@ -34,6 +34,20 @@ test('gradients of filters by small maps have blocks of images', () => {
   expect(scheduleOf(/projected\.dweight/)).toMatchObject({ tasks: ['0:chunk', '2:c'], taskBlock: { '2:c': 240 } })
 })
 
+test('of filters of few elements smaller maps have', () => {
+  const batchBlock = (map: string, filter: string): unknown => {
+    const net = `net f {
+      input x: f32[16, ${map}]
+      loss = sum(mul(x -> conv(24, 1) -> tanh -> conv(32, ${filter}) as f -> tanh, 2))
+    }`
+    const [, e] = [...equationsOf(net, ['gradients'])].find(([key]) => /f\.dweight/.test(key))!
+    return (scheduler.scheduleOf(e) as { readonly batchBlock?: number }).batchBlock
+  }
+  expect(batchBlock('10, 10', '2, stride: 2')).toBeDefined()
+  for (const map of ['12, 12', '14, 10', '16, 16']) expect(batchBlock(map, '2, stride: 2')).toBeUndefined()
+  expect(batchBlock('15, 15', '3, stride: 2, pad: 1')).toBeDefined()
+})
+
 const gradients = async (device: Device, batch: number): Promise<ReadonlyMap<string, Float32Array>> => {
   const bundle = compile(text, { targets: ['wasm'], programs: ['gradients'] })
   const net = await open(bundle, { device, batch, seed: 3 })
