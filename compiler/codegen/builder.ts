@@ -54,6 +54,8 @@ export class KernelBuilder extends IndexArithmetic {
 
   /** Whether all of the conditions hold. */
   all(conditions: readonly Operand[]): Operand {
+    if (conditions.length === 0 || (conditions.length === 1 && this.holds(conditions[0]!))) return truth(true)
+    if (conditions.length === 1) return conditions[0]!
     const open = conditions.filter((c) => !this.holds(c))
     if (open.some((c) => c.kind === 'truth')) return truth(false)
     if (open.length === 0) return truth(true)

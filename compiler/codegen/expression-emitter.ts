@@ -8,6 +8,7 @@ import type { RewrittenMemory } from './rewritten-memory.ts'
 import type { Operand } from './kernel-function.ts'
 import type { KernelBuilder } from './builder.ts'
 import { chosenLoad } from './chosen-load.ts'
+import { type Bases, nextOf, noBases } from './index-bases.ts'
 import { choiceOf, type Condition, whereNotZero } from './conditions.ts'
 import * as operands from './operands.ts'
 import { float, int, isZero, truth } from './operands.ts'
@@ -29,13 +30,6 @@ export interface MemoryAccess {
   /** Tensors whose elements are vectors of four. */
   readonly wide?: ReadonlySet<Tensor>
 }
-
-interface Bases {
-  next: Map<Index['terms'], Bases> | undefined
-  base: Index | undefined
-}
-
-const noBases = (): Bases => ({ next: undefined, base: undefined })
 
 /**
  * Values of expressions at points, each written once, in the outermost loop in which it does not change. A point may be
@@ -226,7 +220,7 @@ export abstract class ExpressionEmitter {
     if (lanes && lanes.step <= 2 && lanes.step >= 0) {
       const at = this.inReach(this.builder.indexOperand(lanes.first))
       const key = this.builder.key(at)
-      const depth = this.depthOfLoad(e.tensor, [at])
+      const depth = this.depthOfLoad(e.tensor, this.builder.depth(at))
       if (this.memory.wide?.has(e.tensor))
         return this.builder.value(operands.load(binding, at, 4), `${source}(${key})`, 'f32', 4, depth)
       if (lanes.step === 0) return this.builder.value(operands.load(binding, at), `${source}(${key})`, 'f32', 1, depth)
@@ -244,16 +238,17 @@ export abstract class ExpressionEmitter {
       `${source}(${at.map((t) => this.builder.key(t)).join()})`,
       'f32',
       4,
-      this.depthOfLoad(e.tensor, at),
+      this.depthOfLoad(e.tensor, Math.max(...at.map((t) => this.builder.depth(t)))),
     )
   }
 
-  /** What changes with the loop that is skipped in part is not loaded before that is decided. */
-  private depthOfLoad(tensor: Tensor, at: readonly Operand[]): number {
+  /** `ofAddress`: the depth of the address. What changes with the loop that is skipped in part is not loaded before that is decided. */
+  private depthOfLoad(tensor: Tensor, ofAddress: number): number {
     const { written } = this.memory
-    const depth = Math.max(...at.map((t) => this.builder.depth(t)), written?.tensors.has(tensor) ? written.depth : 0)
+    let depth = written?.tensors.has(tensor) ? Math.max(ofAddress, written.depth) : ofAddress
     if (this.margin === undefined) return depth
-    return this.builder.conditionalScopes.reduce((deepest, scope) => (scope === deepest + 1 ? scope : deepest), depth)
+    for (const scope of this.builder.conditionalScopes) if (scope === depth + 1) depth = scope
+    return depth
   }
 
   private inReach(at: Operand): Operand {
@@ -347,20 +342,21 @@ export abstract class ExpressionEmitter {
     if (!bases) return substitute(form, { get: (a) => point.get(a), has: (a) => point.has(a) })
     let known = bases
     for (const { atom, coefficient } of form.terms) {
-      const { axis } = atom as { axis: Axis }
-      const at = point.get(axis)
-      invariant(at, () => `${this.kernel}: axis ${axis.name} is not bound`)
+      const at = this.boundTo((atom as { axis: Axis }).axis, point)
       constant += coefficient * at.constant
-      known.next ??= new Map()
-      let next: Bases | undefined = known.next.get(at.terms)
-      if (!next) known.next.set(at.terms, next = noBases())
-      known = next
+      known = nextOf(known, at.terms)
     }
     const base = known.base ??= combine(form.terms.map(({ atom, coefficient }) => {
       const at = point.get((atom as { axis: Axis }).axis)!
       return [coefficient, shift(at, -at.constant)] as const
     }))
     return shift(base, constant - base.constant)
+  }
+
+  private boundTo(axis: Axis, point: Point): Index {
+    const at = point.get(axis)
+    invariant(at, () => `${this.kernel}: axis ${axis.name} is not bound`)
+    return at
   }
 
   /** What is known of all forms with the same terms; undefined of those that divide. */

@@ -66,18 +66,31 @@ export class IndexArithmetic extends ValueNumbering {
     // Variables are told apart by identity, so a sum of them is never asked for outside the loops that bind them.
     let total = this.sums.get(at.termsKey)
     if (!total) {
-      const parts = at.terms.map(this.term)
-      if (parts.length > 1) parts.sort((a, b) => this.depth(a) - this.depth(b))
-      total = parts[0]!
-      for (let i = 1; i < parts.length; i++) total = this.op('iadd', [total, parts[i]!], 'i32')
+      total = at.terms.length === 1 ? this.term(at.terms[0]!) : this.sumOfTerms(at.terms)
       this.sums.set(at.termsKey, total)
     }
     return at.constant === 0 ? total
       : operands.operation('iadd', [total, int(at.constant)], 'i32', 1)
   }
 
-  private readonly term = ({ atom, coefficient }: Index['terms'][number]): Operand =>
-    this.scaled(atom.kind === 'axis' ? this.variableOperand(atom.axis) : this.divisionOperand(atom), coefficient)
+  private sumOfTerms(terms: Index['terms']): Operand {
+    const parts: Operand[] = []
+    for (let i = 0; i < terms.length; i++) {
+      const part = this.term(terms[i]!)
+      const depth = this.depth(part)
+      // Outer ones first, those of one depth in their order.
+      let place = i
+      for (; place > 0 && this.depth(parts[place - 1]!) > depth; place--) parts[place] = parts[place - 1]!
+      parts[place] = part
+    }
+    let total = parts[0]!
+    for (let i = 1; i < parts.length; i++) total = this.op('iadd', [total, parts[i]!], 'i32')
+    return total
+  }
+
+  private term({ atom, coefficient }: Index['terms'][number]): Operand {
+    return this.scaled(atom.kind === 'axis' ? this.variableOperand(atom.axis) : this.divisionOperand(atom), coefficient)
+  }
 
   scaled(operand: Operand, coefficient: number): Operand {
     return coefficient === 1 ? operand : this.op('imul', [operand, int(coefficient)], 'i32')

@@ -50,6 +50,9 @@ interface Waiting {
   readonly variables: readonly string[]
 }
 
+/** Most values read no variable. */
+const NONE: readonly string[] = []
+
 class Inliner {
   private readonly names: ReadonlyMap<string, Name>
   private readonly options: InlineOptions
@@ -58,7 +61,7 @@ class Inliner {
   private out: Statement[] = []
   // What was counted so far in the expression that is being looked through.
   private leaves = 0
-  private variablesRead: string[] = []
+  private variablesRead: readonly string[] = NONE
 
   constructor(names: ReadonlyMap<string, Name>, options: InlineOptions) {
     this.names = names
@@ -154,7 +157,7 @@ class Inliner {
 
   private expression(term: Operand): Operand {
     this.leaves = 0
-    this.variablesRead = []
+    this.variablesRead = NONE
     return this.takeIn(term)
   }
 
@@ -166,10 +169,10 @@ class Inliner {
         if (waiting) {
           name.waiting = undefined
           this.leaves += waiting.leaves
-          this.variablesRead.push(...waiting.variables)
+          if (waiting.variables.length > 0) this.variablesRead = [...this.variablesRead, ...waiting.variables]
           return waiting.statement.value
         }
-        if (name?.isVariable) this.variablesRead.push(t.name)
+        if (name?.isVariable) this.variablesRead = [...this.variablesRead, t.name]
         this.leaves++
         return t
       }

@@ -3,9 +3,10 @@ import type { ScalarName } from '../ir/expression.ts'
 import type { Opcode, Operand, Type } from './kernel-function.ts'
 
 /*
- * How operands are made. All have one layout in memory, whatever their kind, and so have all statements (`statements.ts`): what walks a kernel function
- * (builder, inliner, printers, lifetimes) asks each of them for its kind, and an engine answers that with one load where all have one layout.
+ * How operands are made. Those that kernels consist of have one layout in memory, whatever their kind, and so have statements (`statements.ts`): what walks a
+ * kernel function (builder, inliner, printers, lifetimes) asks each of them for its kind, and an engine answers that with one load where all have one layout.
  * With a layout for each kind and for each optional field it looks layouts up in a table, and optimizes the walks anew for each that it meets.
+ * The fields of the kinds that are rare are in a second layout, which begins alike: of seventy thousand operands of a net two thousand need them.
  */
 
 class OperandNode {
@@ -20,13 +21,6 @@ class OperandNode {
   declare binding: number | undefined
   declare at: Operand | readonly Operand[] | undefined
   declare step: number | undefined
-  declare from: Operand | undefined
-  declare parts: readonly Operand[] | undefined
-  declare of: Operand | undefined
-  declare lane: number | undefined
-  declare chunks: number | undefined
-  declare key: number | undefined
-  declare combine: 'sum' | 'max' | undefined
 
   constructor(kind: Operand['kind']) {
     this.kind = kind
@@ -40,6 +34,20 @@ class OperandNode {
     this.binding = undefined
     this.at = undefined
     this.step = undefined
+  }
+}
+
+class RareOperandNode extends OperandNode {
+  declare from: Operand | undefined
+  declare parts: readonly Operand[] | undefined
+  declare of: Operand | undefined
+  declare lane: number | undefined
+  declare chunks: number | undefined
+  declare key: number | undefined
+  declare combine: 'sum' | 'max' | undefined
+
+  constructor(kind: Operand['kind']) {
+    super(kind)
     this.from = undefined
     this.parts = undefined
     this.of = undefined
@@ -98,7 +106,7 @@ export function gather(binding: number, at: readonly Operand[]): Operand {
 }
 
 export function ramp(from: Operand, step: number): Operand {
-  const node = new OperandNode('ramp')
+  const node = new RareOperandNode('ramp')
   node.from = from
   node.step = step
   return node as Operand
@@ -114,13 +122,13 @@ export function operation(op: Opcode, args: readonly Operand[], type: Type, lane
 }
 
 export function vector(parts: readonly Operand[]): Operand {
-  const node = new OperandNode('vector')
+  const node = new RareOperandNode('vector')
   node.parts = parts
   return node as Operand
 }
 
 export function laneOf(of: Operand, lane: number): Operand {
-  const node = new OperandNode('lane')
+  const node = new RareOperandNode('lane')
   node.of = of
   node.lane = lane
   return node as Operand
@@ -134,13 +142,13 @@ export function scalar(name: ScalarName): Operand {
 
 /** The points along an axis that the batch decides. */
 export function batch(extent: Exclude<Extent, number>): Operand {
-  const node = new OperandNode('batch')
+  const node = new RareOperandNode('batch')
   node.chunks = extent === 'n' ? 1 : extent.chunks
   return node as Operand
 }
 
 export function random(key: number, at: Operand): Operand {
-  const node = new OperandNode('random')
+  const node = new RareOperandNode('random')
   node.key = key
   node.at = at
   return node as Operand
@@ -149,7 +157,7 @@ export function random(key: number, at: Operand): Operand {
 export const tasksDone = (): Operand => new OperandNode('tasksDone') as Operand
 
 export function subgroup(combine: 'sum' | 'max', of: Operand): Operand {
-  const node = new OperandNode('subgroup')
+  const node = new RareOperandNode('subgroup')
   node.combine = combine
   node.of = of
   return node as Operand

@@ -1,6 +1,6 @@
 import type { Operand, Statement, Type } from './kernel-function.ts'
 
-/* How statements are made. All have one layout in memory, whatever their kind: see `operands.ts`. */
+/* How statements are made. Those that kernels consist of have one layout in memory, those of rare kinds another: see `operands.ts`. */
 
 class StatementNode {
   declare readonly kind: Statement['kind']
@@ -11,12 +11,6 @@ class StatementNode {
   declare binding: number | undefined
   declare at: Operand | undefined
   declare step: number | undefined
-  declare values: readonly Operand[] | undefined
-  declare condition: Operand | undefined
-  declare from: Operand | undefined
-  declare by: number | undefined
-  declare extent: Operand | undefined
-  declare body: readonly Statement[] | undefined
 
   constructor(kind: Statement['kind']) {
     this.kind = kind
@@ -27,6 +21,19 @@ class StatementNode {
     this.binding = undefined
     this.at = undefined
     this.step = undefined
+  }
+}
+
+class RareStatementNode extends StatementNode {
+  declare values: readonly Operand[] | undefined
+  declare condition: Operand | undefined
+  declare from: Operand | undefined
+  declare by: number | undefined
+  declare extent: Operand | undefined
+  declare body: readonly Statement[] | undefined
+
+  constructor(kind: Statement['kind']) {
+    super(kind)
     this.values = undefined
     this.condition = undefined
     this.from = undefined
@@ -58,7 +65,7 @@ export function set(name: string, value: Operand): Statement {
 export type LoopBounds = Pick<Of<'for'>, 'from' | 'by' | 'extent'>
 
 export function loop(name: string, { from, by, extent }: LoopBounds, body: readonly Statement[]): Statement {
-  const node = new StatementNode('for')
+  const node = new RareStatementNode('for')
   node.name = name
   node.from = from
   node.by = by
@@ -70,14 +77,14 @@ export function loop(name: string, { from, by, extent }: LoopBounds, body: reado
 export const barrier = (): Statement => new StatementNode('barrier') as Statement
 
 export function branch(condition: Operand, body: readonly Statement[]): Statement {
-  const node = new StatementNode('if')
+  const node = new RareStatementNode('if')
   node.condition = condition
   node.body = body
   return node as Statement
 }
 
 export function step(body: readonly Statement[]): Statement {
-  const node = new StatementNode('step')
+  const node = new RareStatementNode('step')
   node.body = body
   return node as Statement
 }
@@ -93,14 +100,14 @@ export function store(binding: number, at: Operand, value: Operand, lanes?: 1 | 
 }
 
 export function count(binding: number, values: readonly Operand[]): Statement {
-  const node = new StatementNode('count')
+  const node = new RareStatementNode('count')
   node.binding = binding
   node.values = values
   return node as Statement
 }
 
 export function storeInterleaved(binding: number, at: Operand, values: readonly Operand[], by: number): Statement {
-  const node = new StatementNode('storeInterleaved')
+  const node = new RareStatementNode('storeInterleaved')
   node.binding = binding
   node.at = at
   node.values = values

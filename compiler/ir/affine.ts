@@ -37,6 +37,7 @@ class LoopAxis implements Axis {
   readonly name: string
   readonly extent: Extent
   #form: Index | undefined
+  #key: string | undefined
 
   constructor(name: string, extent: Extent) {
     this.name = name
@@ -45,6 +46,11 @@ class LoopAxis implements Axis {
 
   get index(): Index {
     return this.#form ??= atomIndex({ kind: 'axis', axis: this })
+  }
+
+  /** Its number behind the number of its digits, so that terms stand in the order of their axes however many were made before. */
+  get key(): string {
+    return this.#key ??= `a${DIGITS[String(this.id).length]}${this.id}`
   }
 }
 
@@ -89,12 +95,7 @@ class Form implements Index {
   }
 }
 
-function atomKey(atom: Atom): string {
-  if (atom.kind !== 'axis') return `${atom.kind}(${atom.of.key},${atom.by})`
-  // Behind the number of its digits, so that terms stand in the order of their axes however many were made before.
-  const id = String(atom.axis.id)
-  return `a${DIGITS[id.length]}${id}`
-}
+const atomKey = (atom: Atom): string => atom.kind === 'axis' ? (atom.axis as LoopAxis).key : `${atom.kind}(${atom.of.key},${atom.by})`
 const DIGITS = 'abcdefghijklmnopqrstuvwxyz'
 
 /** The order of terms: that of their keys. */
@@ -118,7 +119,7 @@ export function index(value: IndexLike): Index {
 /** A form that is being summed up, term by term. */
 class Sum {
   private constant: number
-  private readonly terms: { readonly atom: Atom; coefficient: number }[] = unused.pop() ?? []
+  private readonly terms: IndexTerm[] = unused.pop() ?? []
   /** So many of `terms` are its own: an engine keeps the room of a list that is not emptied. */
   private count = 0
 
@@ -135,24 +136,26 @@ class Sum {
     const { constant, terms } = index(part)
     this.constant += factor * constant
     let at = 0
-    for (let i = 0; i < terms.length; i++) at = this.addTerm(at, terms[i]!.atom, factor * terms[i]!.coefficient)
+    for (let i = 0; i < terms.length; i++) at = this.addTerm(at, terms[i]!, factor)
   }
 
-  /** Adds a term behind the first `from`, which come before it; the result is where it stands. */
-  private addTerm(from: number, atom: Atom, coefficient: number): number {
+  /** Adds `factor * term` behind the first `from`, which come before it; the result is where it stands. */
+  private addTerm(from: number, term: IndexTerm, factor: number): number {
     const { terms } = this
+    const { atom } = term
     let at = from
     for (; at < this.count; at++) {
       const order = compareAtoms(terms[at]!.atom, atom)
       if (order < 0) continue
       if (order === 0) {
-        terms[at]!.coefficient += coefficient
+        terms[at] = { atom, coefficient: terms[at]!.coefficient + factor * term.coefficient }
         return at
       }
       for (let i = this.count; i > at; i--) terms[i] = terms[i - 1]!
       break
     }
-    terms[at] = { atom, coefficient: 0 + coefficient }
+    // Most sums take a term as it is. Zero has one sign.
+    terms[at] = factor === 1 ? term : { atom, coefficient: 0 + factor * term.coefficient }
     this.count++
     return at
   }
@@ -172,7 +175,7 @@ class Sum {
 }
 
 /** Lists of sums that have ended. */
-const unused: { readonly atom: Atom; coefficient: number }[][] = []
+const unused: IndexTerm[][] = []
 const NO_TERMS: Index['terms'] = []
 
 /** The sum of `coefficient * part` over all pairs. */
@@ -246,8 +249,13 @@ export function rangeOf(a: Index): { min: number; max: number } {
   let min = a.constant
   let max = a.constant
   for (const { atom, coefficient } of a.terms) {
-    const bounds = atomRange(atom)
-    let [one, other] = [coefficient * bounds.min, coefficient * bounds.max]
+    let [one, other] = [0, 0]
+    if (atom.kind === 'axis') other = coefficient * (typeof atom.axis.extent === 'number' ? atom.axis.extent - 1 : Infinity)
+    else {
+      const bounds = divisionRange(atom)
+      one = coefficient * bounds.min
+      other = coefficient * bounds.max
+    }
     if (Number.isNaN(one)) one = 0
     if (Number.isNaN(other)) other = 0
     min += Math.min(one, other)
@@ -262,10 +270,7 @@ export function isAxis({ constant, terms: [term, ...others] }: Index, a: Axis): 
     term.atom.axis === a
 }
 
-function atomRange(atom: Atom): { min: number; max: number } {
-  if (atom.kind === 'axis') {
-    return { min: 0, max: typeof atom.axis.extent === 'number' ? atom.axis.extent - 1 : Infinity }
-  }
+function divisionRange(atom: Exclude<Atom, { kind: 'axis' }>): { min: number; max: number } {
   if (atom.kind === 'mod') return { min: 0, max: atom.by - 1 }
   const inner = rangeOf(atom.of)
   return { min: Math.floor(inner.min / atom.by), max: Math.floor(inner.max / atom.by) }
@@ -279,10 +284,15 @@ export interface Substitution {
 
 /** Replaces axes; axes that are not in the map stay. Simplifies divisions and remainders again. */
 export function substitute(a: Index, map: Substitution): Index {
-  if (!axesOf(a).some((used) => map.has(used))) return a
+  if (!hasSome(axesOf(a), map)) return a
   const sum = new Sum(a.constant)
   for (const { atom, coefficient } of a.terms) sum.add(coefficient, substituteAtom(atom, map))
   return sum.form()
+}
+
+function hasSome(axes: readonly Axis[], map: Substitution): boolean {
+  for (let i = 0; i < axes.length; i++) if (map.has(axes[i]!)) return true
+  return false
 }
 
 function substituteAtom(atom: Atom, map: Substitution): IndexLike {

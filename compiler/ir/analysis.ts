@@ -5,27 +5,52 @@ import { rememberedAxes, rememberedKinds } from './expression-node.ts'
 import { onceByNode, onceByNodes } from './once-by-node.ts'
 import { isBatched, type Tensor } from './tensor.ts'
 
-/** A set of axes in an order of its own. Every such set is one object, so that sets are compared, and looked up, as objects. */
-interface AxisSet {
-  readonly axes: ReadonlySet<Axis>
+/**
+ * A set of axes in an order of its own: those of `before`, and one more. Every such set is one object, so that sets are compared, and looked up, as objects.
+ */
+class AxisSet {
+  readonly before: AxisSet | undefined
+  readonly axis: Axis | undefined
   /** The first set that was made with one axis more. Most sets have one such or none. */
-  first: { readonly axis: Axis; readonly set: AxisSet } | undefined
+  first: AxisSet | undefined
   /** The others: those of axes that are gone are gone too. */
   others: WeakMap<Axis, AxisSet> | undefined
+  private made: ReadonlySet<Axis> | undefined
+
+  constructor(before?: AxisSet, axis?: Axis) {
+    this.before = before
+    this.axis = axis
+    this.first = undefined
+    this.others = undefined
+    this.made = undefined
+  }
+
+  has(a: Axis): boolean {
+    for (let set: AxisSet | undefined = this; set; set = set.before) if (set.axis === a) return true
+    return false
+  }
+
+  /** Made where somebody asks for it: most sets are on the way to another. */
+  get axes(): ReadonlySet<Axis> {
+    if (this.made) return this.made
+    const found: Axis[] = []
+    for (let set: AxisSet | undefined = this; set?.axis; set = set.before) found.push(set.axis)
+    return this.made = new Set(found.reverse())
+  }
 }
 
 /** Every axis begins a set, so the empty one holds none of them. */
-const EMPTY: AxisSet = { axes: new Set(), first: undefined, others: new WeakMap() }
+const EMPTY = new AxisSet()
 
 /** The set with the axes of a list behind its own. */
 function withAxes(set: AxisSet, list: Iterable<Axis>): AxisSet {
   let found = set
   for (const a of list) {
-    if (found.axes.has(a)) continue
-    let next = found.first?.axis === a ? found.first.set : found.others?.get(a)
+    if (found.has(a)) continue
+    let next = found.first?.axis === a ? found.first : found.others?.get(a)
     if (!next) {
-      next = { axes: new Set(found.axes).add(a), first: undefined, others: undefined }
-      if (found !== EMPTY && !found.first) found.first = { axis: a, set: next }
+      next = new AxisSet(found, a)
+      if (found !== EMPTY && !found.first) found.first = next
       else (found.others ??= new WeakMap()).set(a, next)
     }
     found = next

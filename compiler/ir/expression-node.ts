@@ -57,8 +57,9 @@ export type Guard =
   | { readonly kind: 'divides'; readonly at: Index; readonly by: number }
 
 /*
- * How nodes of expressions are made. All have one layout in memory, whatever their kind: every pass walks trees of them and asks each node for its kind, and
- * an engine answers that with one load where all have one layout. So nodes are not copied by spreading them.
+ * How nodes of expressions are made. Those that trees consist of have one layout in memory, whatever their kind: every pass walks trees and asks each node for
+ * its kind, and an engine answers that with one load where all have one layout. So nodes are not copied by spreading them. Kinds that are rare have their
+ * fields in a second layout, which begins alike.
  */
 
 class ExpressionNode {
@@ -72,6 +73,27 @@ class ExpressionNode {
   declare value: number | Expression | undefined
   declare tensor: Tensor | undefined
   declare at: Index | readonly Index[] | undefined
+
+  constructor(kind: Expression['kind']) {
+    this.kind = kind
+    this.op = undefined
+    this.a = undefined
+    this.b = undefined
+    this.value = undefined
+    this.tensor = undefined
+    this.at = undefined
+  }
+
+  static axesOf(e: Expression, find: (e: Expression) => ReadonlySet<Axis>): ReadonlySet<Axis> {
+    return #axes in e ? e.#axes ??= find(e) : find(e)
+  }
+
+  static kindsOf(e: Expression, find: (e: Expression) => number): number {
+    return #kinds in e ? e.#kinds ??= find(e) : find(e)
+  }
+}
+
+class RareExpressionNode extends ExpressionNode {
   declare guards: readonly Guard[] | undefined
   declare otherwise: number | undefined
   declare combine: Combiner | undefined
@@ -84,13 +106,7 @@ class ExpressionNode {
   declare key: number | undefined
 
   constructor(kind: Expression['kind']) {
-    this.kind = kind
-    this.op = undefined
-    this.a = undefined
-    this.b = undefined
-    this.value = undefined
-    this.tensor = undefined
-    this.at = undefined
+    super(kind)
     this.guards = undefined
     this.otherwise = undefined
     this.combine = undefined
@@ -101,14 +117,6 @@ class ExpressionNode {
     this.no = undefined
     this.name = undefined
     this.key = undefined
-  }
-
-  static axesOf(e: Expression, find: (e: Expression) => ReadonlySet<Axis>): ReadonlySet<Axis> {
-    return #axes in e ? e.#axes ??= find(e) : find(e)
-  }
-
-  static kindsOf(e: Expression, find: (e: Expression) => number): number {
-    return #kinds in e ? e.#kinds ??= find(e) : find(e)
   }
 }
 
@@ -141,14 +149,14 @@ export function positionAt(at: Index): Of<'position'> {
 }
 
 export function randomAt(key: number, at: Index): Of<'random'> {
-  const node = new ExpressionNode('random')
+  const node = new RareExpressionNode('random')
   node.key = key
   node.at = at
   return node as Of<'random'>
 }
 
 export function scalar(name: ScalarName): Of<'scalar'> {
-  const node = new ExpressionNode('scalar')
+  const node = new RareExpressionNode('scalar')
   node.name = name
   return node as Of<'scalar'>
 }
@@ -169,7 +177,7 @@ export function binaryOf<A extends Expression, B extends Expression>(op: BinaryO
 }
 
 export function selectOf(test: Test, a: Expression, b: Expression, yes: Expression, no: Expression): Of<'select'> {
-  const node = new ExpressionNode('select')
+  const node = new RareExpressionNode('select')
   node.test = test
   node.a = a
   node.b = b
@@ -179,7 +187,7 @@ export function selectOf(test: Test, a: Expression, b: Expression, yes: Expressi
 }
 
 export function guardOf(guards: readonly Guard[], value: Expression, otherwise: number): Of<'guard'> {
-  const node = new ExpressionNode('guard')
+  const node = new RareExpressionNode('guard')
   node.guards = guards
   node.value = value
   node.otherwise = otherwise
@@ -191,7 +199,7 @@ export function reductionOf<Body extends Expression>(
   axes: readonly Axis[],
   body: Body,
 ): Reduction & { readonly body: Body } {
-  const node = new ExpressionNode('reduce')
+  const node = new RareExpressionNode('reduce')
   node.combine = combine
   node.axes = axes
   node.body = body

@@ -78,6 +78,23 @@ test('values of one name in a graph stay two, in every program', () => {
   }
 })
 
+test('values of one text that stand already, and come in another order, keep to their nodes', () => {
+  const shared = new SharedNodes()
+  const one = shared.share(program({ twice: true }))
+  const [scale] = one.nodes
+  // The new value comes first, and says what both of the others do.
+  const first = value('a', ['n', 4], nowhere)
+  const { nodes } = shared.share({
+    ...one,
+    nodes: [{ ...scale!, name: 'before', op: 'relu', parameters: {}, outputs: [first] }, ...one.nodes],
+  })
+  expect(new Set(nodes.map(({ outputs }) => outputs[0])).size).toBe(4)
+  expect(nodes.map(({ op }) => op)).toEqual(['relu', 'scale', 'relu', 'sum'])
+  expect(nodes[1]!.inputs[0]).toBe(nodes[0]!.inputs[0])
+  expect(nodes[2]!.inputs[0]).toBe(nodes[1]!.outputs[0])
+  expect(nodes[3]!.inputs[0]).toBe(nodes[2]!.outputs[0])
+})
+
 test('nodes outlive a generation that uses them, and no other; of very many, none does', () => {
   const shared = new SharedNodes()
   const isKept = (before: Graph): boolean => shared.share(program()).nodes[0] === before.nodes[0]

@@ -223,10 +223,10 @@ function workgroupShapes(
   }
   const [m, ns] = [mAxis && placed(mAxis), nAxes.map(placed)]
   const shapes: number[][] = []
+  const group = tile.map(() => 1)
   for (const wanted of sharedTile.invocations) {
     for (const setAside of sharedTile.mInvocations) {
       if (m && m.count < setAside) continue
-      const group = tile.map(() => 1)
       let left = m ? Math.floor(wanted / setAside) : wanted
       for (const { at, block, count } of ns) {
         // A workgroup covers a block of statistics, whatever was wanted.
@@ -235,7 +235,7 @@ function workgroupShapes(
         left = Math.floor(left / size)
       }
       if (m) group[m.at] = Math.max(1, Math.min(wanted, left * setAside, m.count))
-      if (group.some((size) => size > 1) && !shapes.some((shape) => shape.every((size, i) => size === group[i]))) shapes.push(group)
+      if (group.some((size) => size > 1) && !shapes.some((shape) => shape.every((size, i) => size === group[i]))) shapes.push([...group])
     }
   }
   return shapes

@@ -12,6 +12,8 @@ interface Name {
   readonly block: Block
   statement: number
   order: number
+  /** When it came, among names and loops: those that a loop gives come between it and the first behind it. */
+  readonly cameAt: number
 }
 
 /** What the names of a body are, each of which is given once. */
@@ -22,20 +24,20 @@ export interface Lifetimes {
   isGivenIn(loop: Loop, name: string): boolean
 }
 
+/** Behind most statements all names are mentioned again. */
+const NONE: readonly string[] = []
+
 type Loop = Extract<Statement, { kind: 'for' }>
 
 export function lifetimesOf(body: readonly Statement[]): Lifetimes {
   const found = new Map<readonly Statement[], readonly (readonly string[])[]>()
   const known = new Map<string, Name>()
-  // Names and loops by when they came: those that a loop gives come between it and the first behind it.
-  const cameAt = new Map<string, number>()
   const behind = new Map<Loop, number>()
   let [order, count] = [0, 0]
   const give = (name: string, block: Block): void => {
-    const given: Name = { name, block, statement: block.statement, order: order++ }
+    const given: Name = { name, block, statement: block.statement, order: order++, cameAt: count++ }
     block.names.push(given)
     known.set(name, given)
-    cameAt.set(name, count++)
   }
   const mention = (name: string): void => {
     const given = known.get(name)
@@ -84,7 +86,8 @@ export function lifetimesOf(body: readonly Statement[]): Lifetimes {
         case 'for':
           if (s.from) within(s.from)
           within(s.extent)
-          cameAt.set(s.name, count++)
+          // Nobody frees the local of a loop's variable.
+          known.set(s.name, { name: s.name, block: own, statement: i, order: 0, cameAt: count++ })
           visit(s.body)
           behind.set(s, count)
           break
@@ -94,15 +97,15 @@ export function lifetimesOf(body: readonly Statement[]): Lifetimes {
         case 'barrier':
       }
     }
-    const last: string[][] = block.map(() => [])
+    const last: (readonly string[])[] = block.map(() => NONE)
     own.names.sort((a, b) => a.order - b.order)
-    for (const { name, statement } of own.names) last[statement]!.push(name)
+    for (const { name, statement } of own.names) last[statement] = last[statement] === NONE ? [name] : [...last[statement]!, name]
     found.set(block, last)
   }
   visit(body)
   const isGivenIn = (loop: Loop, name: string): boolean => {
-    const at = cameAt.get(name)
-    return at !== undefined && at >= cameAt.get(loop.name)! && at < behind.get(loop)!
+    const at = known.get(name)?.cameAt
+    return at !== undefined && at >= known.get(loop.name)!.cameAt && at < behind.get(loop)!
   }
   return { lastMentions: found, isGivenIn }
 }
