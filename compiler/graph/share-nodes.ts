@@ -96,7 +96,10 @@ export class SharedNodes {
   private valueOf(key: string, at: number, value: Value, copy: (value: Value) => Value): Value {
     const list = this.now.values.get(key) ?? []
     this.now.values.set(key, list)
-    return list[at] ??= this.before.values.get(key)?.[at] ?? copy(value)
+    if (list[at]) return list[at]
+    // A value that stands already may come behind another that says the same: each object stands for one.
+    const made = [this.before.values.get(key)?.[at], copy(value)].find((one) => one && !list.includes(one))
+    return list[at] = made ?? { ...value, id: nextTensorId() }
   }
 }
 
