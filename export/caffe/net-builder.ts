@@ -52,8 +52,9 @@ export class NetBuilder {
   /** A layer of the net, whose row adds layers of Caffe. */
   layer(node: Node): Layer {
     const [output] = node.outputs as [Value]
+    const hasParameters = Object.keys(node.parameters).length > 0
     // Readers that know layers alone, as OpenCV, find an output where its layer has its name: one that the text leaves without one.
-    const isBare = Object.keys(node.parameters).length === 0 && node.layer.replace(/_\d+$/, '') === node.op
+    const isBare = !hasParameters && node.layer.replace(/_\d+$/, '') === node.op
     const name = this.layerNames.give((isBare && this.outputs.get(output)) || node.layer)
     let isNamed = false
     const ownName = (suffix: string): string => {
@@ -83,7 +84,8 @@ export class NetBuilder {
       },
       numbers: (values, shape = [values.length]) => constantBlob(values, shape),
       add: (suffix, type, bottoms, params, more) => {
-        const own = ownName(suffix)
+        // The name is that of the blob that counts, but where weights are looked for under it.
+        const own = ownName(suffix === '' && !hasParameters ? type.toLowerCase() : suffix)
         const top = this.blobNames.give(own)
         this.push(own, type, bottoms, [top], params, more)
         return top
@@ -92,7 +94,8 @@ export class NetBuilder {
         const own = ownName(isNamed ? type.toLowerCase() : '')
         this.push(own, type, bottoms, [main(own)], params, more)
       },
-      cut: (suffix, x, axis, size, range, isLast = false) => this.cut(ownName(suffix), x, axis, size, range, isLast ? main : undefined),
+      cut: (suffix, x, axis, size, range, isLast = false) =>
+        this.cut(ownName(isLast && !isNamed ? '' : suffix), x, axis, size, range, isLast ? main : undefined),
       same: (blob) => {
         if (this.outputs.has(output)) this.push(name, 'Split', [blob], [main()])
         else this.blobs.set(output, blob)

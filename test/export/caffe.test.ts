@@ -171,6 +171,20 @@ test('names stay; batch normalization is split; what comes in says its batch', (
   expect(layers[3]!.params).toEqual({ batch_norm_param: { use_global_stats: true, eps: 1e-10 } })
 })
 
+test('the layer that makes an output has its name, where pooling is several layers', () => {
+  for (
+    const pooling of [
+      'max_pool(3, stride: 2)',
+      'avg_pool(2, stride: 2, pad: 1, count: valid)',
+      'lp_pool(3, stride: 1)',
+      'avg_pool(3, pad: same)',
+    ]
+  ) {
+    const { name, tops } = layersOf(net(pooling, '3, 10, 9')).filter(({ type }) => type !== 'Silence').at(-1)!
+    expect([name, tops[0]], pooling).toEqual(['y', 'y'])
+  }
+})
+
 test('tells all layers at once that have no equal, and what to do', () => {
   const text = net('gelu -> transpose([0, 2, 3, 1]) -> avg_pool(2, dilation: 2) -> arg_max(axis: 1)')
   expect(() => exportCaffe(bundleOf(text))).toThrow(

@@ -187,10 +187,21 @@ describe('pooling', () => {
     expect(attributes('max_pool(2, stride: 2, pad: 1, round: ceil)')).not.toHaveProperty('ceil_mode')
   })
   test('divides windows that hang over by what the text says', () => {
-    expect(attributes('avg_pool(3, stride: 2, round: ceil, count: padded)')).toMatchObject({ pads: [0, 0, 1, 1], count_include_pad: 1 })
     expect(attributes('avg_pool(3, stride: 2, round: ceil, count: valid)')).toMatchObject({ ceil_mode: 1 })
-    const ops = graphOf(net('avg_pool(4, stride: 3, pad: 1, round: ceil, count: caffe)', '4, 6, 6')).nodes.map(({ op }) => op)
-    expect(ops).toEqual(['Constant', 'Pad', 'AveragePool'])
+  })
+  test('has padding that counts in a layer of its own', () => {
+    for (
+      const counted of [
+        '3, stride: 2, round: ceil, count: padded',
+        '3, pad: 1',
+        '2, stride: 1, pad: same, count: padded',
+        '4, stride: 3, pad: 1, round: ceil',
+      ]
+    ) {
+      const { nodes } = graphOf(net(`avg_pool(${counted})`, '4, 6, 6'))
+      expect(nodes.map(({ op }) => op), counted).toEqual(['Constant', 'Pad', 'AveragePool'])
+      expect(nodes.at(-1)!.attributes, counted).not.toHaveProperty('count_include_pad')
+    }
   })
 })
 

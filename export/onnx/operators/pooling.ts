@@ -57,32 +57,24 @@ const maxPool: Row = (layer) => {
 }
 
 /**
- * The divisor: `valid` the elements of the map; `padded` the whole window, which pads in numbers then cover; `caffe` those of the map and its
- * padding. Of windows that reach beyond both, ONNX says nothing that all runtimes read alike: there the padding is a layer of its own,
- * which AveragePool takes for the map.
+ * The divisor: `valid` the elements of the map; `padded` the whole window; `caffe` those of the map and its padding. Padding that counts is a
+ * layer of its own, which AveragePool takes for the map: not all runtimes look at count_include_pad, and of windows that reach beyond the
+ * padding ONNX says nothing that they read alike.
  */
 const avgPool: Row = (layer) => {
   const window = poolWindow(layer)
   const count = layer.attributes['count'] ?? 'caffe'
   const dilated = window.slides.some(({ dilation }) => dilation > 1)
   const { pads, ceil } = covered(layer, window)
-  const isCovered = overhang(layer, window).every((rows) => rows === 0)
   if (dilated || isLarge(window, pads)) return sumOfWindows(layer, window, String(count))
-  if (count === 'padded' || (count === 'caffe' && isCovered)) {
-    const all = ceil ? coveredByPads(layer, window) : pads
-    layer.done('AveragePool', [layer.input()], {
-      ...windowAttributes(window, all),
-      ...(all.some((pad) => pad > 0) && { count_include_pad: 1 }),
-    })
-    return
-  }
-  if (count === 'valid' || window.pads.every((pad) => pad === 0)) {
+  if (count === 'valid' || (count === 'caffe' && window.pads.every((pad) => pad === 0))) {
     layer.done('AveragePool', [layer.input()], { ...windowAttributes(window, pads), ...(ceil && { ceil_mode: 1 }) })
     return
   }
   const [down, along] = overhang(layer, window)
-  const x = framed(layer, layer.input(), cut(layer, window, window.pads), 0)
-  layer.done('AveragePool', [x], windowAttributes(window, [0, 0, down, along]))
+  const counted = cut(layer, window, count === 'padded' ? coveredByPads(layer, window) : window.pads)
+  const x = framed(layer, layer.input(), counted, 0)
+  layer.done('AveragePool', [x], windowAttributes(window, count === 'padded' ? NO_PADS : [0, 0, down, along]))
 }
 
 const coveredByPads = (layer: Layer, window: Window): Pads => {
