@@ -43,7 +43,7 @@ export interface NetOptions extends Lowering {
   /** Samples at a time in training, where the command line says so: a bundle of another batch is compiled again from its text. */
   readonly batch?: number
   readonly tuned?: Tuned
-  /** Whether there are to be modules for vectors of twice the width. A bundle is not compiled again for their sake. */
+  /** Whether there are to be modules for vectors of twice the width. Verbs that run a bundle do not compile it again for their sake. */
   readonly wide?: boolean
   /** Programs that the work at hand needs beside the usual ones: a bundle without them is compiled again from its text. */
   readonly programs?: readonly ProgramName[]
@@ -131,7 +131,8 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, for another batch or for other programs, it is compiled again from the text that it carries; its weights fit.
   if (lowering || tuned || only || lacks(bundle, options.programs) || isForAnotherBatch(path, bundle, options)) {
-    const made = await compileToRun(await netOf(path, bundle, options), { ...lowering, ...choices }, options.runs)
+    const stays = options.older && carriesWide(bundle) && { wide: true }
+    const made = await compileToRun(await netOf(path, bundle, options), { ...lowering, ...stays, ...choices }, options.runs)
     if (!options.runs) tuned?.sayBatch(made.manifest.train?.batch)
     return made
   }
@@ -172,6 +173,9 @@ function isForAnotherBatch(path: string, { manifest: { train, source } }: Bundle
     )
   return has
 }
+
+const carriesWide = ({ manifest }: Bundle): boolean =>
+  Object.values(manifest.plans).some(({ modules }) => Object.values(modules ?? {}).some(({ wide }) => wide !== undefined))
 
 const lacks = ({ manifest }: Bundle, programs: readonly ProgramName[] = []): boolean =>
   Object.entries(manifest.plans).some(([name, plan]) =>

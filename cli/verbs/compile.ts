@@ -61,7 +61,9 @@ export const compile: Verb = {
     if (options['wide'] === true && targets && !targets.includes(WASM))
       throw new UsageError(`--wide is for ${WASM}, which --targets ${targets.join(',')} leaves out`)
     await (asModule ? checkModule(output, readFrom(args[0]!, options, []), weightsBeside) : checkBundlePlace(output))
-    const only = (programs || targets) && { only: { ...(programs && { programs }), ...(targets && { targets }) } }
+    // A bundle is compiled again for wide modules too.
+    const only = (programs || targets || options['wide'] === true) &&
+      { only: { ...(programs && { programs }), ...(targets && { targets }) } }
     const net = await netOptions(options, screen)
     let match: WeightsMatch | undefined
     const partial = net.partial && {

@@ -27,6 +27,18 @@ describe('compile', () => {
     expect((await readdir(at('line'))).sort()).toEqual(['bundle.d.ts', 'bundle.json', 'wasm', 'webgpu', 'weights.safetensors'])
   })
 
+  test('--wide of a bundle, which keeps its wide modules when it is compiled again', async () => {
+    const isWide = async (from: string, to: string, ...options: readonly string[]): Promise<boolean> => {
+      const said = await fusenet(['compile', at(from), '-o', at(to), ...options])
+      expect(said.code, said.err).toBe(0)
+      return Object.values((await readBundle(at(to))).manifest.plans['wasm']!.modules!).some(({ wide }) => wide !== undefined)
+    }
+    await writeFile(at('vectors.net'), 'net vectors {\n  input x: f32[16]\n  output y = x -> fc(16) -> batch_norm -> relu -> fc(16)\n}\n')
+    expect(await isWide('vectors.net', 'narrow')).toBe(false)
+    expect(await isWide('narrow', 'broad', '--wide')).toBe(true)
+    expect(await isWide('broad', 'kept', '--style', 'split')).toBe(true)
+  })
+
   test('--programs and --targets: these and no others, and what a page fetches for them', async () => {
     const held = async (folder: string): Promise<[string[], string[]]> => {
       const { plans } = (await readBundle(at(folder))).manifest
