@@ -206,9 +206,10 @@ export function modulesFor({ modules = {} }: Plan, programs: readonly string[]):
 
 /**
  * The name of a module's custom section that says what an engine with relaxed SIMD may do: LEB128 numbers, each the distance to the next
- * instruction, from the end of the section on. There `f32x4.mul` becomes three `nop`, and `f32x4.add` becomes `f32x4.relaxed_madd`.
+ * instruction, from the end of the section on. There `f32x4.mul` becomes three `nop`, `f32x4.add` becomes `f32x4.relaxed_madd`, and `v128.bitselect` (fd d2 00)
+ * becomes `i32x4.relaxed_laneselect`. It was `relaxed` in bundles that have no selections among these places.
  */
-export const RELAXED_SECTION = 'relaxed'
+export const RELAXED_SECTION = 'relaxable'
 
 /** A WebAssembly module: kernel i of the plan is element i of its function table. */
 export interface ModuleEntry {

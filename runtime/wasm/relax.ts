@@ -33,7 +33,7 @@ export function hasRelaxed(): boolean {
 }
 
 /**
- * The module with fused multiplication and addition: a copy, changed where its first section says (RELAXED_SECTION); itself where it has none.
+ * The module with the instructions of relaxed SIMD: a copy, changed where its first section says (RELAXED_SECTION); itself where it has none.
  * Places that lead elsewhere make a module that does not validate, which engines refuse as any other.
  */
 export function relax(module: Uint8Array): Uint8Array {
@@ -50,13 +50,14 @@ export function relax(module: Uint8Array): Uint8Array {
   const size = next()
   const end = at + size
   const length = next()
-  if (String.fromCharCode(...module.subarray(at, at + Math.min(length, RELAXED_SECTION.length))) !== RELAXED_SECTION) return module
+  if (!/^relax(ed|able)$/.test(String.fromCharCode(...module.subarray(at, at + Math.min(length, RELAXED_SECTION.length))))) return module
   at += length
   const relaxed = copyOf(module)
   for (let place = end; at < end && at < module.length;) {
     place += next()
-    // `f32x4.mul` is 0xfd 0xe6 0x01: three times `nop`; what else is there is `f32x4.add`.
-    relaxed.set(module[place + 1] === 0xe6 ? [1, 1, 1] : [0xfd, 0x85, 2], Math.min(place, module.length - 3))
+    // `f32x4.mul` is 0xfd 0xe6 0x01: three times `nop`; `v128.bitselect` is 0xfd 0xd2 0x00; what else is there is `f32x4.add`.
+    const second = module[place + 1]
+    relaxed.set(second === 0xe6 ? [1, 1, 1] : [0xfd, ...(second === 0xd2 ? [0x8b, 2] : [0x85, 2])], Math.min(place, module.length - 3))
   }
   return relaxed
 }

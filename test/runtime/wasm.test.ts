@@ -141,11 +141,13 @@ describe('relaxed SIMD', () => {
       expect(relaxed.length).toBe(module.length)
       // f32x4.mul, f32x4.add; nop three times, f32x4.relaxed_madd: as the specification (3.0) has them.
       const [mul, add, nops, madd] = ['fde601', 'fde401', '010101', 'fd8502']
+      // v128.bitselect, its number in two bytes in place of one; i32x4.relaxed_laneselect.
+      const [bitselect, laneselect] = ['fdd200', 'fd8b02']
       const changes: string[] = []
       const hex = (bytes: Uint8Array, at: number): string => Buffer.from(bytes.subarray(at, at + 3)).toString('hex')
       for (let at = 0; at < module.length; at++) {
         if (relaxed[at] === module[at] && hex(relaxed, at) === hex(module, at)) continue
-        if (![mul, add].includes(hex(module, at))) continue
+        if (![mul, add, bitselect].includes(hex(module, at))) continue
         changes.push(`${hex(module, at)} ${hex(relaxed, at)}`)
         at += 2
       }
@@ -153,8 +155,16 @@ describe('relaxed SIMD', () => {
       const sums = changes.filter((change) => change === `${add} ${madd}`)
       expect(products.length).toBeGreaterThan(10)
       expect(sums.length).toBe(products.length)
-      expect(changes.length).toBe(products.length + sums.length)
+      const choices = changes.filter((change) => change === `${bitselect} ${laneselect}`)
+      expect(choices.length).toBeGreaterThan(0)
+      expect(changes.length).toBe(products.length + sums.length + choices.length)
     }
+  })
+
+  test('bundles of before call the section otherwise', () => {
+    const add = [0xfd, 0xe4, 1]
+    const before = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 0, 9, 7, ...Buffer.from('relaxed'), 0, ...add)
+    expect([...relax(before).slice(-3)]).toEqual([0xfd, 0x85, 2])
   })
 
   // As Node reads files: `slice` of these is a view.

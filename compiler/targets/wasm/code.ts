@@ -8,6 +8,7 @@ export type ValueType = 'i32' | 'f32' | 'v128'
 /** The byte that stands for a type. */
 export const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b }
 const EMPTY = 0x40
+const CHOOSE_LANES = Uint8Array.of(SIMD_PREFIX, 0xd2, 0)
 const TEE = 0x22
 
 /** Instructions that are being written, in the order in which they run. */
@@ -15,8 +16,8 @@ export class Code {
   private readonly out = new ByteWriter()
   /** Constants are written in full: V8 joins equal constants where it does not see that what fills all lanes is equal (Node 24). */
   private readonly inFull: boolean
-  /** Where the multiplications and additions of `multiplyAdd` stand in `bytes`, in order: see RELAXED_SECTION. */
-  readonly fused: number[] = []
+  /** Where the instructions of `multiplyAdd` and `chooseLanes` stand in `bytes`, in order: see RELAXED_SECTION. */
+  readonly relaxable: number[] = []
   /** Functions that it calls. */
   readonly calls = new Set<number>()
   /** The last `set`: where it starts and ends, and its local. */
@@ -37,11 +38,21 @@ export class Code {
 
   /** a * b + c in four lanes: a and b lie on the stack, `addend` writes c. Engines with relaxed SIMD make one instruction of it. */
   multiplyAdd(addend: () => void): this {
-    this.fused.push(this.out.length)
+    this.relaxable.push(this.out.length)
     this.op('f32x4.mul')
     addend()
-    this.fused.push(this.out.length)
+    this.relaxable.push(this.out.length)
     return this.op('f32x4.add')
+  }
+
+  /**
+   * yes, no and a mask lie on the stack; the bits of each lane of the mask are equal, as a comparison gives them. It is `v128.bitselect`, of which engines with
+   * relaxed SIMD make `i32x4.relaxed_laneselect`, one instruction of x86 in place of three. The third byte is room for that: the number is written longer than it must be.
+   */
+  chooseLanes(): this {
+    this.relaxable.push(this.out.length)
+    this.out.append(CHOOSE_LANES)
+    return this
   }
 
   i32(value: number): this {

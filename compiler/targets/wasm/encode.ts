@@ -76,9 +76,9 @@ export function encodeModule({ functions, types: called, table, exports, maxPage
 }
 
 /**
- * A custom section in front of all others: where the instructions of every `multiplyAdd` start, each as its distance from the one before, the
- * first from the end of the section. A host whose engine has relaxed SIMD writes three `nop` over a multiplication and `f32x4.relaxed_madd`
- * over an addition: all of them take three bytes, so one file serves every engine. `from`: of the first body, behind the section.
+ * A custom section in front of all others: where the instructions of every `multiplyAdd` and `chooseLanes` start, each as its distance from the one before,
+ * the first from the end of the section. A host whose engine has relaxed SIMD writes three `nop` over a multiplication, `f32x4.relaxed_madd` over an addition,
+ * `i32x4.relaxed_laneselect` over a selection: all of them take three bytes, so one file serves every engine. `from`: of the first body, behind the section.
  */
 function relaxedSection(functions: readonly WasmFunction[], bodies: readonly Bytes[], from: number): Bytes {
   const distances = new ByteWriter()
@@ -86,7 +86,7 @@ function relaxedSection(functions: readonly WasmFunction[], bodies: readonly Byt
   let start = from
   functions.forEach(({ code }, i) => {
     const body = start + bodies[i]!.length - code.bytes.length - 1
-    for (const at of code.fused) {
+    for (const at of code.relaxable) {
       distances.unsigned(body + at - last)
       last = body + at
     }

@@ -28,8 +28,11 @@ const shift = (name: 'i32x4.shl' | 'i32x4.shr_s' | 'i32x4.shr_u', a: Value, by: 
   a(c)
   c.i32(by).op(name)
 }
-/** A mask chooses, lane by lane. */
-const choose = (mask: Value, yes: Value, no: Value): Value => op('v128.bitselect', yes, no, mask)
+/** A mask chooses, lane by lane: the bits of each of its lanes are equal. */
+const choose = (mask: Value, yes: Value, no: Value): Value => (code) => {
+  for (const arg of [yes, no, mask]) arg(code)
+  code.chooseLanes()
+}
 /** a b + c: one instruction in engines that have it. */
 const madd = (a: Value, b: Value, c: Value): Value => (code) => {
   a(code)

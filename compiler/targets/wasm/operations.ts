@@ -81,7 +81,7 @@ export class Operations {
           code.op('v128.andnot')
         } else {
           push(b, c, a)
-          if (four) code.op('v128.bitselect')
+          if (four) code.chooseLanes()
           else code.op('select')
         }
         return
