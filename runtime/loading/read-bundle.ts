@@ -75,6 +75,8 @@ export class StoredBundle {
     // Pages have no use for wide modules, and do not fetch them.
     const wanted = parts.slice(0, last + 1).map((part) => (part.module && !isNode ? { ...part, module: withoutWide(part.module) } : part))
     const take = async (name: string): Promise<void> => {
+      // Takes its place at once: files stand in the order of the plans, whichever is read first.
+      files.set(name, '')
       const { bytes, found } = await this.#file(name)
       files.set(name, name.endsWith('.wasm') ? bytes : textOf(bytes, name, found))
     }

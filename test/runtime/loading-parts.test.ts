@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { bundleFiles } from '../../runtime/loading/files.ts'
 import type { Bundle } from '../../bundle/format.ts'
+import { bundleFrom } from '../../runtime/loading/read-bundle.ts'
 import { openLocal as open } from '../../runtime/open.ts'
 import { Host, hostOf, openAt, URL_OF } from './net-host.ts'
 
@@ -20,6 +21,20 @@ describe('devices and what is fetched for them', () => {
     stored = await bundleFiles(bundle)
   })
   const names = (host: Host): string[] => host.asked.map((url) => url.replace(URL_OF, '')).sort()
+
+  test('files stand in one order, whichever is read first', async () => {
+    const orders: string[][] = []
+    for (const turn of [1, -1]) {
+      const wait = [...stored.keys()].sort((a, b) => turn * (a < b ? -1 : 1))
+      const read = await bundleFrom(async (name) => {
+        await new Promise((done) => setTimeout(done, 5 * wait.indexOf(name)))
+        return stored.get(name)
+      })
+      orders.push([...read.bundle.files.keys()])
+    }
+    expect(orders[0]!.length).toBeGreaterThan(2)
+    expect(orders[1]).toEqual(orders[0])
+  })
 
   test('without an adapter nothing is fetched for one', async () => {
     for (
