@@ -79,6 +79,9 @@ export class Operations {
         } else if (four && isZero(b)) {
           push(c, a)
           code.op('v128.andnot')
+        } else if (!four && operand.type === 'f32' && comparesNumbers(a)) {
+          this.print({ ...operand, args: [inLanes(a), b, c], lanes: 4 })
+          code.lane('f32x4.extract_lane', 0)
         } else {
           push(b, c, a)
           if (four) code.chooseLanes()
@@ -127,7 +130,11 @@ export class Operations {
         if (lanes === 1) code.lane('f32x4.extract_lane', 0)
         return
     }
-    if (four && (op === 'min' || op === 'max')) return this.extreme(VECTOR[op], a, b)
+    if (op === 'min' || op === 'max') {
+      this.extreme(VECTOR[op], a, b)
+      if (!four) code.lane('f32x4.extract_lane', 0)
+      return
+    }
     push(...args)
     code.op(four ? VECTOR[op] : SCALAR[op])
   }
@@ -166,17 +173,18 @@ export class Operations {
   /** Halves are put together, then the two that are left. */
   private acrossLanes(op: 'lanesum' | 'lanemax', of: Operand): void {
     const { code } = this
-    const scalar: PlainOp = op === 'lanesum' ? 'f32.add' : 'f32.max'
     const whole = this.locals.temporary('v128')
     this.value(of, 4)
     code.tee(whole).get(whole).get(whole).shuffle(2, 3, 0, 1)
-    if (op === 'lanesum') code.op('f32x4.add')
-    else {
-      const half = this.locals.local('v128')
-      code.tee(half).op('f32x4.pmax').get(half).get(half).op('f32x4.ne').op('v128.or')
+    if (op === 'lanesum') {
+      code.op('f32x4.add').tee(whole)
+      code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op('f32.add')
+      return
     }
-    code.tee(whole)
-    code.lane('f32x4.extract_lane', 0).get(whole).lane('f32x4.extract_lane', 1).op(scalar)
+    const half = this.locals.local('v128')
+    code.tee(half).op('f32x4.pmax').get(half).get(half).op('f32x4.ne').op('v128.or')
+    code.tee(whole).get(whole).get(whole).shuffle(1, 0, 3, 2)
+    code.tee(half).op('f32x4.pmax').get(half).get(half).op('f32x4.ne').op('v128.or').lane('f32x4.extract_lane', 0)
   }
 
   /** A transposition of four vectors, whose columns are added on the way as `acrossLanes` adds lanes. */
@@ -207,6 +215,20 @@ function lanesThatHold(condition: Operand): [number, number, number, number] | u
   const lanes = condition.parts.map((part, lane) => (part.kind !== 'truth' ? undefined : part.value ? lane : 4 + lane))
   return lanes.every((lane) => lane !== undefined) ? lanes as [number, number, number, number] : undefined
 }
+
+/**
+ * Whether a condition depends on numbers of a net rather than on places alone. Engines branch for a scalar `select`, `min` or `max` of such, and processors
+ * guess half of these wrong: one lane of a vector takes no branch.
+ */
+const comparesNumbers = (condition: Operand): boolean =>
+  condition.kind === 'operation' && (COMPARISONS.has(condition.op) || (JOINED.has(condition.op) && condition.args.some(comparesNumbers)))
+const COMPARISONS: ReadonlySet<string> = new Set(['lt', 'le', 'eq', 'finite'])
+const JOINED: ReadonlySet<string> = new Set(['and', 'andnot'])
+
+/** The same condition as a mask of lanes. */
+const inLanes = (condition: Operand): Operand =>
+  !comparesNumbers(condition) || condition.kind !== 'operation' ? condition
+    : { ...condition, lanes: 4, args: JOINED.has(condition.op) ? condition.args.map(inLanes) : condition.args }
 
 const isNumber = (operand: Operand): boolean =>
   operand.kind === 'number' || (operand.kind === 'vector' && operand.parts.every((p) => p.kind === 'number'))
