@@ -101,11 +101,5 @@ export function weightsOf({ weights, progress }: ReadOptions, problems: ImportPr
     if (layers.has(layer.name)) problems.push({ where: weights.name, what: `two of its layers are called ${layer.name}` })
     layers.set(layer.name, layer)
   }
-  if (layers.size === 0)
-    problems.push({
-      where: weights.name,
-      what: 'it has no weights',
-      mend: 'a .caffemodel is what Caffe writes in training, not a .solverstate',
-    })
   return layers
 }

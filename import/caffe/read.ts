@@ -98,6 +98,14 @@ function convertLayers(builder: NetBuilder, layers: readonly CaffeLayer[], file:
 
 function notesOnWeights({ options, used, bare, fillerless, notes, problems }: NetBuilder): void {
   const { fileLayers, weights } = options
+  // A net without parameters has a file without weights.
+  if (fileLayers?.size === 0 && bare.length > 0) {
+    problems.push({
+      where: weights!.name,
+      what: 'it has no weights',
+      mend: 'a .caffemodel is what Caffe writes in training, not a .solverstate',
+    })
+  }
   if (fileLayers && fileLayers.size > 0) {
     const left = [...fileLayers.keys()].filter((name) => !used.has(name))
     if (used.size === 0 && problems.length === 0) {

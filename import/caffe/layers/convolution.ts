@@ -89,10 +89,12 @@ const pooling: Converter = (view) => {
     if (pad.some((n) => n > 0) || stride.some((n) => n > 1)) view.refuse('global pooling has neither pad nor stride')
     return [view.emit(method === 'MAX' ? 'global_max_pool' : 'global_avg_pool', [x], [channels, 1, 1], {}, { top: 0 })]
   }
-  const kernel = least(view, 'kernel_size', pairOf(view, param, 'kernel_size', 'kernel', undefined), 1)
-  if (pad.some((n, d) => n >= kernel[d]!)) view.refuse(`its pad ${pad.join(' x ')} is as large as the window`)
+  const window = least(view, 'kernel_size', pairOf(view, param, 'kernel_size', 'kernel', undefined), 1)
+  if (pad.some((n, d) => n >= window[d]!)) view.refuse(`its pad ${pad.join(' x ')} is as large as the window`)
   const round = param.text('round_mode', param.flag('ceil_mode', true) ? 'CEIL' : 'FLOOR').toLowerCase() as 'ceil' | 'floor'
-  const made = [height, width].map((n, d) => Math[round]((n + 2 * pad[d]! - kernel[d]!) / stride[d]!) + 1)
+  const made = [height, width].map((n, d) => Math[round]((n + 2 * pad[d]! - window[d]!) / stride[d]!) + 1)
+  // Rounded up, a window larger than the padded map is cut off at its end, for the divisor of an average too.
+  const kernel = [height, width].map((n, d) => Math.min(window[d]!, n + 2 * pad[d]!)) as unknown as Pair
   const spatial = [height, width].map((n, d) => made[d]! - (round === 'ceil' && (made[d]! - 1) * stride[d]! >= n + pad[d]! ? 1 : 0))
   if (spatial.some((n) => n < 1)) view.refuse(`nothing is left of a map of ${height} x ${width} (--shape tells a larger input)`)
   // Where all windows fit exactly both ways of rounding are one, and the shorter is written.

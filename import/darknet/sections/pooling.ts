@@ -18,7 +18,8 @@ export function maxpool(net: NetBuilder, options: Options, x: Made): Made {
   const [c, h, w] = input.map
   const before = Math.floor(padding / 2)
   const sides = [h, w].map((d, i) => {
-    const out = Math.floor((d + padding - size) / strides[i]!) + 1
+    // Darknet divides whole numbers towards 0.
+    const out = Math.trunc((d + padding - size) / strides[i]!) + 1
     // How far the last window hangs over the end of the map; the rest of the padding is not looked at.
     return { out, after: Math.max(0, (out - 1) * strides[i]! + size - before - d) }
   })

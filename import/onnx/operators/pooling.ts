@@ -2,7 +2,7 @@ import type { Argument } from '../../model-net.ts'
 import type { OnnxNode } from '../node.ts'
 import type { Tensor } from '../value.ts'
 import type { OnnxOperator } from './operator.ts'
-import { autoPadded, mapOf, type Sliding, slidingOf, windowArguments, windowCounts, withRow } from './window.ts'
+import { autoPadded, cutOff, mapOf, type Sliding, slidingOf, windowArguments, windowCounts, withRow } from './window.ts'
 
 /** A pool of the language over windows. `more` gives the arguments that only it has. */
 function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<string, Argument>): (node: OnnxNode) => void {
@@ -23,7 +23,10 @@ function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<stri
     const counts = windowCounts(node, sliding, sizes, ceil)
     const padded = [...sliding.before, ...sliding.after].some((n) => n > 0)
     node.give(unfold(back(
-      node.emit(op, [x], { ...windowArguments(sliding), round: ceil ? 'ceil' : 'floor', ...more(node, padded) }, [x.dims[0]!, ...counts], {
+      node.emit(op, [x], { ...windowArguments(cutOff(sliding, sizes)), round: ceil ? 'ceil' : 'floor', ...more(node, padded) }, [
+        x.dims[0]!,
+        ...counts,
+      ], {
         main: !flat,
       }),
     )))

@@ -68,6 +68,18 @@ export function windowCounts(node: OnnxNode, sliding: Sliding, sizes: readonly n
   })
 }
 
+/** The same windows where one is larger than the map with its padding, as pools that round up have it: the one window, cut off at the end. */
+export function cutOff(sliding: Sliding, sizes: readonly number[]): Sliding {
+  const padded = sizes.map((size, d) => size + sliding.before[d]! + sliding.after[d]!)
+  const isLarge = padded.map((size, d) => reach(sliding.kernel[d]!, sliding.dilation[d]!) > size)
+  if (!isLarge.includes(true)) return sliding
+  return {
+    ...sliding,
+    kernel: sliding.kernel.map((kernel, d) => (isLarge[d] ? Math.floor((padded[d]! - 1) / sliding.dilation[d]!) + 1 : kernel)),
+    stride: sliding.stride.map((stride, d) => (isLarge[d] ? padded[d]! : stride)),
+  }
+}
+
 const pair = (numbers: readonly number[]): Argument => (numbers[0] === numbers[1] ? numbers[0]! : numbers)
 
 /** The arguments `kernel`, `stride`, `pad`, `dilation` of the language. */

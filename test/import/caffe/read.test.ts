@@ -186,6 +186,22 @@ test('averages of nothing are refused, and windows behind the map told', () => {
   expect(calls(pooling('pool: AVE round_mode: FLOOR'))).toHaveLength(1)
 })
 
+test('a window larger than the map with its padding is cut off at its end', () => {
+  const pooling = (more: string) => calls(read(layer('Pooling', `pooling_param { ${more} }`)))
+  expect(pooling('kernel_h: 11 kernel_w: 7 stride: 4')).toEqual([
+    'y = max_pool(x, kernel: [8, 6], stride: [4, 4], pad: [0, 0], round: floor)',
+  ])
+  expect(pooling('pool: AVE kernel_size: 9 stride: 6 pad: 1')).toEqual([
+    'y = avg_pool(x, kernel: [9, 8], stride: [6, 6], pad: [1, 1], round: ceil, count: caffe)',
+  ])
+  expect(() => pooling('kernel_size: 11 stride: 3')).toThrow('nothing is left of a map of 8 x 6')
+})
+
+test('a net without parameters has a file without weights', () => {
+  const { notes } = read(layer('ReLU'), { weights: bytesSource('w.caffemodel', new Uint8Array(0)) })
+  expect(notes).toEqual([])
+})
+
 describe('old definitions', () => {
   const today = `name: "n" layer { name: "input" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }
     layer { name: "c" type: "Convolution" bottom: "data" top: "c" param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }

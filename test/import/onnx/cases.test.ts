@@ -92,6 +92,18 @@ describe('windows', () => {
   const rows: [string, string, Node['attributes'], (x: readonly number[]) => number[]][] = [
     ['MaxPool', 'padded', { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }, at(3, 2, 1, 3, (w) => Math.max(...inside(w)))],
     ['MaxPool', 'rounded up', { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }, at(2, 2, 0, 3, (w) => Math.max(...inside(w)))],
+    [
+      'MaxPool',
+      'rounded up, larger than the map',
+      { kernel_shape: [7, 7], strides: [4, 4], ceil_mode: 1 },
+      at(7, 4, 0, 1, (w) => Math.max(...inside(w))),
+    ],
+    [
+      'AveragePool',
+      'rounded up, larger than the map',
+      { kernel_shape: [8, 8], strides: [4, 4], pads: [1, 1, 1, 1], ceil_mode: 1 },
+      at(8, 4, 1, 1, (w) => sum(inside(w)) / inside(w).length),
+    ],
     // A third row of windows would lie wholly in the padding.
     [
       'MaxPool',
