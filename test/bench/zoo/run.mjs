@@ -7,7 +7,7 @@ import { readArguments } from '../arguments.mjs'
 import { environment } from '../adapter.mjs'
 import { ZOO, readZooNet } from './list.mjs'
 import { randomNet } from './random-nets.mjs'
-import { drawHead, drawMeans, drawRow, meansOf, ratiosOf } from './report.mjs'
+import { addSpeedUps, drawHead, drawMeans, drawRow, meansOf, ratiosOf } from './report.mjs'
 import { end } from '../end.mjs'
 
 /** By CUDA beside WebGPU, on the CPU else; who is not there says so. */
@@ -28,7 +28,7 @@ Options:
   --against a,b    whom to measure beside merged: split, no-bn, torch, ort-node, with webgpu torch-compile; default: all
   --no-peers       split and no-bn alone
   --before FOLDER  another build of fusenet (its folder with dist/), in the same turns
-  --threads N,...  on a CPU (1)
+  --threads N,...  on a CPU (1); several take turns with each other, and the last column is how much faster than the first each is
   --narrow         also without modules for vectors of twice the width, which the others have where Node does (from 24 on)
   --no-wide        nobody has them, and V8's flag for them is off
   --batch N        instead of each net's own
@@ -108,17 +108,18 @@ const env = {
   ...(backend === 'webgpu' && options.adapter === 'software' && await environment()),
 }
 
-/** One row, made in a process of its own. */
+/** Rows of a net, one a number of threads, made in a process of their own. */
 function measure(request) {
   const child = fork(new URL('child.mjs', import.meta.url), [], { env, serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] })
   const seconds = count('limit')
   return new Promise((done) => {
-    const failed = (error) => done({ net: request.net.name, program: request.program, threads: request.settings.threads, error })
+    const { net, program, settings: { threads } } = request
+    const failed = (error) => done(threads.map((n) => ({ net: net.name, program, threads: n, error })))
     const timer = setTimeout(() => {
       failed(`took longer than ${seconds} s`)
       child.kill('SIGKILL')
     }, seconds * 1000)
-    child.on('message', done)
+    child.on('message', ({ rows, error }) => (rows ? done(rows) : failed(error)))
     child.on('exit', (code, signal) => {
       clearTimeout(timer)
       failed(`ended: ${signal ?? `exit code ${code}`}`)
@@ -138,24 +139,30 @@ for (const program of programs) {
   const peers = options.peers ? chosen(PEERS[backend][program]) : []
   const variants = settings.variants.filter((name) => program === 'train' || name !== 'no-bn')
   const columns = [...variants, ...peers]
-  for (const threads of options.threads.split(',').map((t) => count('threads', t))) {
-    const table = { program, threads, rows: [] }
-    tables.push(table)
-    print(drawHead(program, columns))
-    for (const net of nets.filter(({ name }) => wanted.includes(name))) {
-      const row = await measure({
-        net: { ...net, batch: options.batch ? count('batch') : net.batch },
-        program,
-        settings: { ...settings, variants, peers, threads },
-      })
-      table.rows.push({ ...row, ratios: ratiosOf(row) })
+  const threads = options.threads.split(',').map((t) => count('threads', t))
+  const byThreads = threads.map((n) => ({ program, threads: n, rows: [] }))
+  tables.push(...byThreads)
+  print(drawHead(program, columns, threads))
+  for (const net of nets.filter(({ name }) => wanted.includes(name))) {
+    const rows = await measure({
+      net: { ...net, batch: options.batch ? count('batch') : net.batch },
+      program,
+      settings: { ...settings, variants, peers, threads },
+    })
+    for (const [i, row] of addSpeedUps(rows).entries()) {
+      byThreads[i].rows.push({ ...row, ratios: ratiosOf(row) })
       print(drawRow(row, columns))
-      if (options.out) write(options.out)
     }
-    table.means = meansOf(table.rows)
-    print(`${drawMeans(table.rows, columns)}\n`)
-    for (const note of new Set(table.rows.flatMap(({ net, notes = [] }) => notes.map((text) => `${net}: ${text}`)))) print(note)
+    if (options.out) write(options.out)
   }
+  for (const table of byThreads) {
+    table.means = meansOf(table.rows)
+    print(drawMeans(table.rows, columns, threads.length > 1 ? table.threads : undefined))
+  }
+  print('')
+  for (
+    const note of new Set(byThreads.flatMap(({ rows }) => rows).flatMap(({ net, notes = [] }) => notes.map((text) => `${net}: ${text}`)))
+  ) print(note)
 }
 if (options.json) console.log(JSON.stringify(found(), null, 2))
 if (options.out) write(options.out)
