@@ -5,6 +5,7 @@ import type { ModelInput, ModelLayer, ModelNet, ModelResult, Note } from '../mod
 import type { ReadOptions } from '../read-options.ts'
 import { readInputs } from './inputs.ts'
 import { neededNodes, readLayers } from './needed.ts'
+import { withOwnStatistics } from './own-statistics.ts'
 import { applyPatterns } from '../patterns/patterns.ts'
 import { OPSETS } from './operators/table.ts'
 import { type GraphProto, type ModelProto, readModelProto } from './proto.ts'
@@ -97,8 +98,8 @@ function read(model: ModelProto, source: ByteSource, options: ReadOptions, bare:
   if (graph.sparse) problems.push({ where: source.name, what: 'it has sparse initializers', mend: 'store them as dense tensors' })
 
   const wanted = options.outputs ?? graph.outputs.map(({ name }) => name)
-  const nodes = neededNodes(graph, wanted)
   const files = { source, beside: options.beside }
+  const nodes = neededNodes(withOwnStatistics(graph, files), wanted)
   const values = new Map<string, Value>()
   const isUsed = new Set([...nodes.flatMap((node) => node.reads), ...wanted])
   for (const proto of graph.initializers) {

@@ -137,4 +137,4 @@ export function numberOf(graph: LayerGraph, value: string | number): number | un
 }
 
 /** Equal to what float32 and the digits that exporters print can tell apart. */
-export const isNearly = (value: number, wanted: number): boolean => Math.abs(value - wanted) <= 2e-6 * Math.max(1e-6, Math.abs(wanted))
+export const isNearly = (value: number, wanted: number): boolean => Math.abs(value - wanted) <= 2e-6 * Math.abs(wanted)

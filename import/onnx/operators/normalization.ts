@@ -4,11 +4,14 @@ import { showDimensions } from '../dimension.ts'
 import type { OnnxNode } from '../node.ts'
 import { type Constant, constantOf, lazyConstant, parameterOf, type Tensor } from '../value.ts'
 import { FLOAT32 } from '../element-type.ts'
+import { OWN_STATISTICS } from '../own-statistics.ts'
 import { rearranged, repeating } from './rearrange.ts'
 import type { OnnxOperator } from './operator.ts'
 
 /** Whether PyTorch wrote the model. In training it keeps the variance times m / (m - 1), where ONNX says that of the population. */
 const fromTorch = (node: OnnxNode): boolean => node.net.producer.startsWith('pytorch')
+
+const OF_BATCH: Argument = { call: 'batch', arguments: {} }
 
 /** A constant of one number a channel. */
 function channelNumbers(node: OnnxNode, input: number, what: string, channels: number): Constant {
@@ -37,6 +40,10 @@ function batchNormalization(node: OnnxNode): void {
   const { arguments: args, parameters: own } = affine(channelNumbers(node, 1, 'scale', channels), channelNumbers(node, 2, 'B', channels), [
     channels,
   ])
+  if (node.int(OWN_STATISTICS, 0) !== 0) {
+    const how = { eps: node.float('epsilon', 1e-5), stats: OF_BATCH, ...args }
+    return node.give(node.emit('batch_norm', [x], how, x.dims, { parameters: own }))
+  }
   const stats = statisticsPolicy(node, isTraining)
   node.give(
     node.emit('batch_norm', [x], { eps: node.float('epsilon', 1e-5), stats, ...(fromTorch(node) && { unbiased: true }), ...args }, x.dims, {
@@ -175,10 +182,48 @@ function lrn(node: OnnxNode): void {
   )
 }
 
+/** x over the norm of an axis; 0 where that is 0, as onnxruntime has it. */
+function lpNormalization(node: OnnxNode): void {
+  const x = node.tensor(0)
+  const axis = node.sampleAxis(node.int('axis', -1), x, 'it normalizes')
+  const p = node.int('p', 2)
+  if (p !== 1 && p !== 2) node.refuse(`its p is ${p}`, '1 and 2 can be said')
+  const dims = x.dims.map((dim, d) => (d + 1 === axis ? 1 : dim))
+  const norm = node.emit(p === 1 ? 'reduce_l1' : 'reduce_l2', [x], { axes: [axis], keep: true }, dims, { main: false })
+  const guarded = node.emit('max', [norm, SMALLEST], {}, dims, { main: false })
+  node.give(node.emit('div', [x, guarded], {}, x.dims))
+}
+
+/** The smallest number that float32 holds with all digits. */
+const SMALLEST = 2 ** -126
+
+/**
+ * (x - mean) / (sqrt(variance) + 1e-9) over `axes`. Where the variance is not 0 to the last digit, 1e-9 is the same within the root: of the layers that
+ * normalize, the one that does it along these axes.
+ */
+function meanVarianceNormalization(node: OnnxNode): void {
+  const x = node.tensor(0)
+  const rank = x.dims.length + 1
+  const given = [...new Set((node.ints('axes') ?? [0, 2, 3]).map((axis) => node.axis(axis, rank)))].toSorted((a, b) => a - b)
+  const axes = node.net.declaredBatch === 1 ? given.filter((axis) => axis !== 0) : given
+  const how = { eps: 1e-18, affine: false }
+  const [first, last] = [axes[0] ?? 0, axes.at(-1) ?? 0]
+  if (x.bare) node.refuse('its input has no axis for the batch', 'keep the batch as the first axis in the model')
+  if (first === 0 && axes.length === rank - 1 && !axes.includes(1))
+    return node.give(node.emit('batch_norm', [x], { stats: OF_BATCH, ...how }, x.dims))
+  for (const axis of axes) node.sampleAxis(axis, x, 'it normalizes')
+  if (axes.length === 0 || axes.length !== last - first + 1)
+    node.refuse(`it normalizes along axes ${axes.join(', ')}`, 'axes that lie side by side can be said')
+  if (first === 2 && last === rank - 1) return node.give(node.emit('instance_norm', [x], how, x.dims))
+  node.give(node.emit('layer_norm', [x], { axis: first, end: last === rank - 1 ? -1 : last, ...how }, x.dims))
+}
+
 export const normalizationOperators: readonly OnnxOperator[] = [
   { op: 'BatchNormalization', batched: true, map: batchNormalization },
   { op: 'InstanceNormalization', batched: true, map: instanceNormalization },
   { op: 'GroupNormalization', batched: true, map: groupNormalization },
   { op: 'LayerNormalization', map: layerNormalization },
+  { op: 'LpNormalization', map: lpNormalization },
+  { op: 'MeanVarianceNormalization', since: 9, map: meanVarianceNormalization },
   { op: 'LRN', batched: true, map: lrn },
 ]

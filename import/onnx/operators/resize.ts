@@ -56,7 +56,12 @@ function wantedOf(node: OnnxNode, x: Tensor): Wanted {
     d,
   ) => (typeof dim === 'number' ? dim : d === 0 && isBatch(dim) && !node.ints('axes') ? 1 : node.refuse('its sizes depend on the batch')))
   const sizes = overAxes(node, given, rank, (d) => (d === 0 ? 1 : x.dims[d - 1]!))
-  if (!node.ints('axes') && sizes[0] !== 1 && sizes[0] !== node.net.declaredBatch) node.refuse(`it makes ${sizes[0]} samples`)
+  const [samples] = sizes
+  if (!node.ints('axes') && samples !== 1 && samples !== node.net.declaredBatch) {
+    if (node.net.declaredBatch !== undefined) node.refuse(`it makes ${samples} samples`)
+    // With another number of samples the model would draw them larger too, which nobody means.
+    node.note('changed', `its sizes hold a batch of ${samples}; here any batch is resized sample by sample`)
+  }
   return proportioned(node, x, [1, ...sizes.slice(1)])
 }
 
