@@ -34,11 +34,13 @@ export function measureOf({ outputs }: Manifest, { best, patience }: TrainChoice
       `--best ${best}: the net has no loss and no metric ${metric}${didYouMean(metric, names)} (it has ${names.join(', ')})`,
     )
   const found = known.find(({ name }) => name === metric)
-  const better = direction ?? (!found || found.role === 'loss' ? 'lower' : found.better)
+  const own = !found || found.role === 'loss' ? 'lower' : found.better
+  const better = direction ?? own
   if (better !== 'higher' && better !== 'lower')
     throw new InputError(
       `--best ${best}: whether ${metric} should be higher or lower is not known: write ${metric}:higher or ${metric}:lower`,
     )
+  if (own !== undefined && better !== own) throw new InputError(`--best ${best}: ${own} is better of ${metric}: write ${metric}`)
   return { metric, better }
 }
 

@@ -28,7 +28,7 @@ export function doubts(program: Program, graph: Graph, operators: ReadonlyMap<st
       ...largeEps(node, operators),
       ...divisionByZero(node),
     ]),
-    ...idleArguments(program, graph),
+    ...idleArguments(program, graph, operators),
     ...foreignOrders(program, graph, operators),
     ...trainingDoubts(program),
     ...lostNumbers(program),

@@ -2,6 +2,8 @@ import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { LayerCall, Program } from '../../dsl/program.ts'
 import { type Span, textOf } from '../../dsl/source.ts'
 import type { Graph, Node } from '../graph/graph.ts'
+import type { Operator } from '../ops/operator.ts'
+import { traitsOf } from '../ops/traits.ts'
 
 /** Arguments that say how a parameter starts, and its role. */
 const STARTS: ReadonlyMap<string, string> = new Map([
@@ -14,43 +16,22 @@ const RATES = ['lr_mult', 'decay_mult']
 /** Arguments that leave parameters out. */
 const SWITCHES = ['bias', 'affine']
 
-/** An argument that another one of the same call, by these values, makes idle: it is written, and says nothing. */
-interface Overruled {
-  readonly op: string
-  readonly name: string
-  readonly by: string
-  readonly values: readonly string[]
-  readonly why: (value: string) => string
-}
-const keepsNone = (value: string): string => `stats: ${value} keeps no variance of batches`
-const OVERRULED: readonly Overruled[] = [
-  { op: 'lrn', name: 'k', by: 'region', values: ['within'], why: () => 'within channels 1 is added' },
-  { op: 'batch_norm', name: 'unbiased', by: 'stats', values: ['batch', 'global'], why: keepsNone },
-  {
-    op: 'batch_norm',
-    name: 'unbiased',
-    by: 'stats',
-    values: ['caffe'],
-    why: () => 'stats: caffe keeps the variance times m / (m - 1) in any case',
-  },
-  { op: 'resize', name: 'rounding', by: 'mode', values: ['linear', 'cubic'], why: (mode) => `mode: ${mode} takes no nearest pixel` },
-  { op: 'resize', name: 'cubic_coefficient', by: 'mode', values: ['nearest', 'linear'], why: (mode) => `mode: ${mode} is not cubic` },
-  { op: 'resize', name: 'exclude_outside', by: 'mode', values: ['nearest', 'linear'], why: (mode) => `mode: ${mode} is not cubic` },
-]
-
 /**
  * Warnings of arguments that are written and change nothing, `argument/idle`: of a parameter that the same call leaves out, or of one that belongs to
  * another layer (`weights: other`), unless that one says the same, or of one that another argument overrules. Where a block decides by an argument of its own whether there is a bias, nothing
  * is said.
  */
-export function idleArguments(program: Program, graph: Graph): Diagnostic[] {
+export function idleArguments(program: Program, graph: Graph, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]))
   const calls = new Map(program.layers.map((call) => [call.name, call]))
   return program.layers.flatMap((call) => {
     const node = nodes.get(call.name)
     if (!node) return []
     const { weights } = call.attributes
-    return [...(typeof weights === 'string' ? ofSharing(call, calls.get(weights)!) : ofLeftOut(call, node)), ...ofOverruled(call, node)]
+    return [
+      ...(typeof weights === 'string' ? ofSharing(call, calls.get(weights)!) : ofLeftOut(call, node)),
+      ...ofOverruled(call, node, operators),
+    ]
   })
 }
 
@@ -85,18 +66,24 @@ function ofLeftOut(call: LayerCall, node: Node): Diagnostic[] {
   return [...starts, ...rates]
 }
 
-const LITERAL = /(?:true|false|floor|ceil|round_prefer_\w+|[\d.])$/
+/** The value of an argument without its name, as it is written. */
+const written = (span: Span): string => textOf(span).replace(/^\w+\s*:\s*/, '')
+/** Whether a text is a number, or a list of them, and no name. */
+const isNumber = (text: string): boolean => /^[-+\d.e[\],\s]*$/.test(text)
+const isLiteral = (text: string, value: unknown): boolean =>
+  isNumber(text) || text === 'true' || text === 'false' || (typeof value === 'string' && text === value)
 
-function ofOverruled(call: LayerCall, node: Node): Diagnostic[] {
-  return OVERRULED.flatMap(({ op, name, by, values, why }) => {
-    const span = call.op === op ? call.attributeSpans[name] : undefined
-    const given = node.attributes[by]
-    const value = typeof given === 'object' && given !== null && 'call' in given ? String(given.call) : String(given)
-    if (!span || !values.includes(value)) return []
+function ofOverruled(call: LayerCall, node: Node, operators: ReadonlyMap<string, Operator>): Diagnostic[] {
+  const overruled = traitsOf(operators, { op: call.op }).idle?.(node.attributes) ?? []
+  return overruled.flatMap(({ name, by, value, why }) => {
+    const span = call.attributeSpans[name]
+    if (!span) return []
     const at = call.attributeSpans[by]
+    const cause = at && written(at)
     // In a block an argument of its own may decide on both.
-    if ((at && !textOf(at).includes(value)) || !LITERAL.test(textOf(span))) return []
-    return [idle(name, call, span, at ?? call.span, why(value), `leave ${name} out`)]
+    if (cause !== undefined && (isNumber(value) ? !isNumber(cause) : !cause.includes(value))) return []
+    if (!isLiteral(written(span), call.attributes[name])) return []
+    return [idle(name, call, span, at ?? call.span, why, `leave ${name} out`)]
   })
 }
 

@@ -1,6 +1,7 @@
 import { scheduleFactor } from '../../bundle/learning-rate.ts'
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
 import type { Program, TrainSettings } from '../../dsl/program.ts'
+import type { Duration } from '../../dsl/signature.ts'
 import { headOf } from '../../dsl/source.ts'
 
 /** Warnings of trainings that run and hardly learn: `train/rate`, `train/clip`, `train/weight`, `train/decay`, `train/idle`, `train/schedule`. */
@@ -111,18 +112,34 @@ function tooMuchDecay(train: TrainSettings): Diagnostic[] {
   ]
 }
 
-/** `regularize` says of which kind a decay is that there is not. */
-const ofNoUse = (train: TrainSettings): Diagnostic[] =>
-  train.solver.args['regularize'] === 'l1' && !argument(train, 'weight_decay')
-    ? [
-      warning(
-        train,
-        'train/idle',
-        'regularize: l1 changes nothing: weight_decay is 0',
-        'say how strongly, e.g. weight_decay: 1e-4, or leave it out',
-      ),
-    ]
-    : []
+/** What is written and changes nothing: `regularize` of which kind a decay is that there is not, a warm-up of no updates. */
+function ofNoUse(train: TrainSettings): Diagnostic[] {
+  const decayless = train.solver.args['regularize'] === 'l1' && !argument(train, 'weight_decay')
+  const warmup = train.schedule.find(({ call }) => call === 'warmup')
+  const n = warmup?.args['n'] as Duration | undefined
+  return [
+    ...(decayless
+      ? [
+        warning(
+          train,
+          'train/idle',
+          'regularize: l1 changes nothing: weight_decay is 0',
+          'say how strongly, e.g. weight_decay: 1e-4, or leave it out',
+        ),
+      ]
+      : []),
+    ...(n?.count === 0
+      ? [
+        warning(
+          train,
+          'train/idle',
+          'warmup(0) changes nothing: the rate is whole from the first update',
+          'leave it out, or say for how long',
+        ),
+      ]
+      : []),
+  ]
+}
 
 /** Samples of data sets that are always the same. */
 const SAMPLES: Readonly<Record<string, number>> = { mnist: 60_000, fashion_mnist: 60_000, cifar10: 50_000 }

@@ -8,8 +8,8 @@ import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { convolutionEquation, coupleEquations, coupleInTasks, transposedConvolutionEquation } from './conv-equations.ts'
-import { dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, paddingOf, pairOf, padParameter, slidesOf,
-  strideParameter, windowCount } from './sliding-window.ts'
+import { dilationParameter, fitProblems, idleDilation, isSame, kernelParameter, mapProblems, type Pair, paddingOf, pairOf, padParameter,
+  slidesOf, strideParameter, windowCount } from './sliding-window.ts'
 
 export const outParameter: Parameter = { name: 'out', type: { kind: 'integer', min: 1 }, doc: 'channels of the output' }
 export const groupsParameter: Parameter = {
@@ -75,6 +75,7 @@ const conv: Operator = {
     doc: 'convolution; weight [out, in / groups, kernel height, kernel width]',
   },
   traits: {
+    idle: idleDilation,
     linear: {
       weightLayout: () => 'oihw',
       foldsInput: (attributes) => !isSame(attributes) && paddingOf(attributes).flat().every((pad) => pad === 0),

@@ -6,8 +6,8 @@ import { linearGradients } from './gradients.ts'
 import type { Operator, ShapeQuestion } from './operator.ts'
 import { biasParameter, fillerProblems, weightAndBias, weightParameters } from './shared-parameters.ts'
 import { convolutionEquation, transposedConvolutionEquation } from './conv-equations.ts'
-import { dilationParameter, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide, slidesOf,
-  strideParameter } from './sliding-window.ts'
+import { dilationParameter, idleDilation, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter, reach, type Slide,
+  slidesOf, strideParameter } from './sliding-window.ts'
 
 const outputPadOf = (q: ShapeQuestion): Pair => pairOf(q.attributes, 'output_pad', [0, 0])
 
@@ -84,7 +84,7 @@ const deconv: Operator = {
     ],
     doc: 'transposed convolution; weight [in, out / groups, kernel height, kernel width]',
   },
-  traits: { linear: { weightLayout: () => 'iohw' } },
+  traits: { idle: idleDilation, linear: { weightLayout: () => 'iohw' } },
   shape: (q) => {
     const rank = mapProblems(q)
     if (rank.length > 0) return rank

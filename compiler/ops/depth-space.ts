@@ -8,6 +8,7 @@ import { showShape } from '../ir/tensor.ts'
 import { shapeProblem } from './diagnostics.ts'
 import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
+import type { OperatorTraits } from './traits.ts'
 import { numberOf, pointwise } from './elementwise.ts'
 import { mapProblems } from './sliding-window.ts'
 
@@ -26,6 +27,12 @@ const parameters: readonly Parameter[] = [
     doc: 'which comes first among the channels: the place in the block, or the channel of the larger map',
   },
 ]
+
+const traits: OperatorTraits = {
+  idle: (
+    attributes,
+  ) => (attributes['block'] === 1 ? [{ name: 'order', by: 'block', value: '1', why: 'a block of one pixel has no order' }] : []),
+}
 
 const blockOf = (node: Pick<Node, 'attributes'>): number => numberOf(node.attributes, 'block', 1)
 const isChannelFirst = (node: Pick<Node, 'attributes'>): boolean => node.attributes['order'] === 'crd'
@@ -59,6 +66,7 @@ const gather = (node: Node): readonly Equation[] => {
 const depthToSpace: Operator = {
   name: 'depth_to_space',
   signature: { name: 'depth_to_space', parameters, doc: 'channels become blocks of pixels: a larger map of fewer channels' },
+  traits,
   shape: (q) => {
     const problems = mapProblems(q)
     if (problems.length > 0) return problems
@@ -85,6 +93,7 @@ const depthToSpace: Operator = {
 const spaceToDepth: Operator = {
   name: 'space_to_depth',
   signature: { name: 'space_to_depth', parameters, doc: 'blocks of pixels become channels: a smaller map of more channels' },
+  traits,
   shape: (q) => {
     const problems = mapProblems(q)
     if (problems.length > 0) return problems

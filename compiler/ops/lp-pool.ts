@@ -5,7 +5,7 @@ import { powerOf } from './arithmetic.ts'
 import { numberOf } from './elementwise.ts'
 import { firstInputGradient } from './gradients.ts'
 import type { Operator } from './operator.ts'
-import { layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, windowsOver } from './pool-windows.ts'
+import { idleOfPooling, layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, windowsOver } from './pool-windows.ts'
 import { kernelParameter } from './sliding-window.ts'
 
 /** y = (sum over the window of |x|^p)^(1/p); rows are summed first, as for the average. */
@@ -44,7 +44,7 @@ const lpPool: Operator = {
     ],
     doc: 'the p-norm of each window, (sum of |x|^p)^(1/p)',
   },
-  traits: { pooling: true },
+  traits: { pooling: true, idle: idleOfPooling },
   shape: poolShape,
   equations: (node) => [normEquation(node)],
   gradient: (node, dy, build) =>

@@ -80,7 +80,10 @@ const lrn: Operator = {
     ],
     doc: 'local response normalization',
   },
-  traits: { initSeesThrough: true },
+  traits: {
+    initSeesThrough: true,
+    idle: (attributes) => (isWithin(attributes) ? [{ name: 'k', by: 'region', value: 'within', why: 'within channels 1 is added' }] : []),
+  },
   shape: (q) => {
     const rank = isWithin(q.attributes) ? mapProblems(q) : [...labelProblems(q), ...channelProblems(q)]
     const size = sizeOf(q.attributes)

@@ -157,7 +157,14 @@ const pad: Operator = {
     ],
     doc: 'puts a frame around a map',
   },
-  traits: { initSeesThrough: true },
+  traits: {
+    initSeesThrough: true,
+    idle: (attributes) => {
+      const { before, after } = marginsOf(attributes)
+      if ([...before, ...after].some((count) => count !== 0)) return []
+      return ['value', 'mode'].map((name) => ({ name, by: 'size', value: '0', why: 'nothing is added' }))
+    },
+  },
   shape: (q) => {
     const wrong = [...mapProblems(q), ...marginProblems(q)]
     const problems = wrong.length > 0 ? wrong : modeProblems(q)

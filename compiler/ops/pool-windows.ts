@@ -8,8 +8,9 @@ import type { Shape } from '../ir/tensor.ts'
 import { argumentProblem } from './diagnostics.ts'
 import type { ShapeQuestion } from './operator.ts'
 import { pointAxes } from './elementwise.ts'
-import { codeOf, denseIndex, dilationParameter, fitProblems, isSame, kernelParameter, mapProblems, type Pair, pairOf, padParameter,
-  type Slide, slidesOf, windowCount } from './sliding-window.ts'
+import type { IdleArgument } from './traits.ts'
+import { codeOf, denseIndex, dilationParameter, fitProblems, idleDilation, isSame, kernelParameter, mapProblems, type Pair, pairOf,
+  padParameter, type Slide, slidesOf, windowCount } from './sliding-window.ts'
 
 /* What all pooling shares: its arguments, its sizes, the windows over a map and the windows around an element. */
 
@@ -32,6 +33,19 @@ export const poolParameters: readonly Parameter[] = [
   },
   { ...dilationParameter, named: true },
 ]
+
+/** The trait `idle` of pooling. Windows that move by one element end at the end of the map, so that none hangs over. */
+export function idleOfPooling(attributes: Attributes): readonly IdleArgument[] {
+  const kernel = pairOf(attributes, 'kernel', [2, 2])
+  const isDense = pairOf(attributes, 'stride', kernel).every((stride) => stride === 1)
+  return [
+    ...idleDilation(attributes),
+    ...(isDense && attributes['round'] === 'ceil' && Array.isArray(attributes['stride'])
+      ? [{ name: 'round', by: 'stride', value: '1', why: 'windows that move by one leave nothing to round' }]
+      : []),
+    ...(isSame(attributes) ? [{ name: 'round', by: 'pad', value: 'same', why: 'pad: same says how many windows there are' }] : []),
+  ]
+}
 
 export const layersOf = (node: Node): readonly string[] => [node.layer, ...(node.absorbed ?? [])]
 

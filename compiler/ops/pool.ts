@@ -5,11 +5,13 @@ import { type Axis, divide, type Index, minus, plus, times } from '../ir/affine.
 import { type Equation, equation, store } from '../ir/equation.ts'
 import type { Shape } from '../ir/tensor.ts'
 import type { Diagnostic } from '../../dsl/diagnostic.ts'
+import type { Attributes } from '../../dsl/signature.ts'
 import { firstInputGradient, positionGradient } from './gradients.ts'
 import type { GradientBuilder, Gradients, Operator, ShapeQuestion } from './operator.ts'
-import type { OperatorTraits } from './traits.ts'
-import { layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, poolSlides, windowsOver } from './pool-windows.ts'
-import { isSame, mapProblems, reach, type Slide } from './sliding-window.ts'
+import type { IdleArgument, OperatorTraits } from './traits.ts'
+import { idleOfPooling, layersOf, LONG_WINDOW, poolAttributes, poolDx, poolParameters, poolShape, poolSlides,
+  windowsOver } from './pool-windows.ts'
+import { isSame, mapProblems, paddingOf, reach, type Slide } from './sliding-window.ts'
 
 /** The divisor of an average. */
 type Count = 'valid' | 'padded' | 'caffe'
@@ -121,6 +123,14 @@ const averageGradient = (node: Node, dy: Value, build: GradientBuilder): Gradien
 
 // ---- the layers --------------------------------------------------------------------------------------------------------
 
+/** Without padding, and without windows that hang over, all that is divided by is the window. */
+const idleOfAverages = (attributes: Attributes): readonly IdleArgument[] => [
+  ...idleOfPooling(attributes),
+  ...(!isSame(attributes) && attributes['round'] !== 'ceil' && paddingOf(attributes).flat().every((pad) => pad === 0)
+    ? [{ name: 'count', by: 'pad', value: '0', why: 'without padding every window lies within the map' }]
+    : []),
+]
+
 const POOLING: OperatorTraits = { pooling: true, initSeesThrough: true }
 const AVERAGING: OperatorTraits = { ...POOLING, averages: averagesOf }
 
@@ -128,7 +138,7 @@ const AVERAGING: OperatorTraits = { ...POOLING, averages: averagesOf }
 const maxPool: Operator = {
   name: 'max_pool',
   signature: { name: 'max_pool', parameters: poolParameters, doc: 'the largest of each window; ties go to the first in row order' },
-  traits: POOLING,
+  traits: { ...POOLING, idle: idleOfPooling },
   shape: poolShape,
   equations: (node) => [maxEquation(node)],
   gradient: maxGradient,
@@ -149,7 +159,7 @@ const avgPool: Operator = {
     }],
     doc: 'the mean of each window',
   },
-  traits: AVERAGING,
+  traits: { ...AVERAGING, idle: idleOfAverages },
   shape: poolShape,
   equations: (node) => [averageEquation(node)],
   gradient: averageGradient,

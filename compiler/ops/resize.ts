@@ -116,7 +116,20 @@ const resize: Operator = {
     ],
     doc: 'a map of another size, by interpolation',
   },
-  traits: { initSeesThrough: true },
+  traits: {
+    initSeesThrough: true,
+    idle: ({ mode = 'nearest' }) => [
+      ...(mode === 'nearest' ? []
+        : [{ name: 'rounding', by: 'mode', value: String(mode), why: `mode: ${String(mode)} takes no nearest pixel` }]),
+      ...(mode === 'cubic' ? [] :
+        ['cubic_coefficient', 'exclude_outside'].map((name) => ({
+          name,
+          by: 'mode',
+          value: String(mode),
+          why: `mode: ${String(mode)} is not cubic`,
+        }))),
+    ],
+  },
   shape: (q) => {
     const problems = [...mapProblems(q), ...argumentProblems(q)]
     if (problems.length > 0) return problems

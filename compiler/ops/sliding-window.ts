@@ -5,6 +5,7 @@ import { type Index, type IndexLike, plus, times } from '../ir/affine.ts'
 import { type Shape, showShape } from '../ir/tensor.ts'
 import { labelProblems, shapeProblem } from './diagnostics.ts'
 import type { ShapeQuestion } from './operator.ts'
+import type { IdleArgument } from './traits.ts'
 
 /*
  * Windows slide over maps [n, c, height, width]. The dense side is the map that windows cover (input of a convolution, output
@@ -99,6 +100,14 @@ export function windowCount(size: number, slide: Slide, same: boolean, round: 'f
   const count = Math[round]((size + slide.pad + slide.end - reach(slide)) / slide.stride) + 1
   // Caffe drops a last window that starts in the padding behind the map, and this one also where there is no padding.
   return round === 'ceil' && (count - 1) * slide.stride >= size + slide.pad ? count - 1 : count
+}
+
+/** The trait `idle` of windows: elements of one alone have no distance. */
+export function idleDilation(attributes: Attributes): readonly IdleArgument[] {
+  const kernel = pairOf(attributes, 'kernel', [2, 2])
+  const dilation = pairOf(attributes, 'dilation', [1, 1])
+  if (dilation.every((step) => step === 1) || dilation.some((step, d) => step > 1 && kernel[d]! > 1)) return []
+  return [{ name: 'dilation', by: 'kernel', value: '1', why: 'the window has one element in this direction' }]
 }
 
 // ---- what is wrong with a call -----------------------------------------------------------------------------------------

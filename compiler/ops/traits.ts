@@ -25,6 +25,15 @@ export interface StatisticsTrait {
   readonly frozen: (attributes: Attributes) => Attributes
 }
 
+/** An argument that changes nothing in a call, where it is written, by the value of another one. */
+export interface IdleArgument {
+  readonly name: string
+  /** The argument that makes it so, and how its value is written, at least in part: `stats`, `global`. */
+  readonly by: string
+  readonly value: string
+  readonly why: string
+}
+
 /**
  * The facts about an operator that the front end and passes ask for. They ask for a trait in place of a list of names, so that an
  * operator that is added is treated as its kind from the first day.
@@ -66,6 +75,8 @@ export interface OperatorTraits {
   readonly bounds?: (attributes: Attributes) => readonly [least: number, most: number]
   /** Whether a small change of an input, counted from 0, changes nothing, so that its gradient is 0: `floor`, the mask of `where`. Absent: of none. */
   readonly isFlatIn?: (input: number) => boolean
+  /** The arguments that change nothing in a call of these, if they are written: `rounding` of a linear `resize`. */
+  readonly idle?: (attributes: Attributes) => readonly IdleArgument[]
   /** The output's channels are the classes that the first input's channels score: `softmax`. */
   readonly keepsClasses?: boolean
 }

@@ -55,7 +55,12 @@ const upsample: Operator = {
     ],
     doc: 'a larger map',
   },
-  traits: { initSeesThrough: true },
+  traits: {
+    initSeesThrough: true,
+    idle: (attributes) => (pairOf(attributes, 'factor', [2, 2]).every((factor) => factor === 1)
+      ? [{ name: 'mode', by: 'factor', value: '1', why: 'the map stays as large as it is' }]
+      : []),
+  },
   shape: (q) => {
     const problems = mapProblems(q)
     if (problems.length > 0) return problems

@@ -123,6 +123,8 @@ test('what cannot be chosen by, or kept back, is refused before any work', async
     '--best rihgt: the net has no loss and no metric rihgt; did you mean right? (it has loss, right, size)',
   )
   expect(await refused('--best', 'size')).toContain('whether size should be higher or lower is not known: write size:higher or size:lower')
+  expect(await refused('--best', 'right:lower')).toContain('--best right:lower: higher is better of right: write right')
+  expect(await refused('--best', 'loss:higher')).toContain('--best loss:higher: lower is better of loss: write loss')
   expect(await refused('--validation', '0')).toContain('A share of the samples is wanted, 0.1 or 10%, or a number of them from 2 on')
   expect(await refused('--validation', '72')).toContain('72 of 72 samples cannot be kept back: none would be left')
   expect(await refused('--partial')).toContain('--partial takes what fits of --weights: name the weights')

@@ -210,6 +210,26 @@ describe('an argument that changes nothing', () => {
     ['reshape([5, 1, 1]) -> lrn(k: 2, region: within)', 'k of lrn_1', 'within channels 1 is added'],
     ['reshape([1, 1, 5]) -> resize([1, 9], mode: linear, rounding: floor)', 'rounding of resize_1', 'mode: linear takes no nearest pixel'],
     ['reshape([1, 1, 5]) -> resize([1, 9], cubic_coefficient: -0.5)', 'cubic_coefficient of resize_1', 'mode: nearest is not cubic'],
+    ['reshape([5, 1, 1]) -> conv(2, 1, dilation: 2)', 'dilation of conv_1', 'the window has one element in this direction'],
+    ['reshape([5, 1, 1]) -> deconv(2, [1, 3], dilation: [2, 1])', 'dilation of deconv_1', 'the window has one element in this direction'],
+    ['reshape([1, 1, 5]) -> max_pool(1, stride: 1, dilation: 3)', 'dilation of max_pool_1', 'the window has one element in this direction'],
+    [
+      'reshape([1, 1, 5]) -> lp_pool([1, 2], stride: 1, round: ceil)',
+      'round of lp_pool_1',
+      'windows that move by one leave nothing to round',
+    ],
+    ['reshape([1, 1, 5]) -> max_pool(2, pad: same, round: ceil)', 'round of max_pool_1', 'pad: same says how many windows there are'],
+    ['reshape([1, 1, 5]) -> avg_pool([1, 2], count: valid)', 'count of avg_pool_1', 'without padding every window lies within the map'],
+    [
+      'reshape([1, 1, 5]) -> avg_pool([1, 2], pad: 0, count: padded)',
+      'count of avg_pool_1',
+      'without padding every window lies within the map',
+    ],
+    ['reshape([1, 1, 5]) -> pad(0, value: 5)', 'value of pad_1', 'nothing is added'],
+    ['reshape([1, 1, 5]) -> pad([0, 0], mode: edge)', 'mode of pad_1', 'nothing is added'],
+    ['reshape([5, 1, 1]) -> depth_to_space(1, order: crd)', 'order of depth_to_space_1', 'a block of one pixel has no order'],
+    ['reshape([5, 1, 1]) -> space_to_depth(1, order: dcr)', 'order of space_to_depth_1', 'a block of one pixel has no order'],
+    ['reshape([5, 1, 1]) -> upsample(1, mode: bilinear)', 'mode of upsample_1', 'the map stays as large as it is'],
     [
       'reshape([1, 1, 5]) -> resize([1, 9], mode: linear, exclude_outside: true)',
       'exclude_outside of resize_1',
@@ -227,11 +247,20 @@ describe('an argument that changes nothing', () => {
     'reshape([1, 1, 5]) -> resize([1, 9], rounding: floor)',
     'reshape([1, 1, 5]) -> resize([1, 9], mode: cubic, cubic_coefficient: -0.5, exclude_outside: true)',
     'fc(5, lr_mult: [1, 2]) as b -> fc(5, weights: b, lr_mult: [1, 2])',
+    'reshape([1, 1, 5]) -> conv(2, [1, 3], dilation: 2)',
+    'reshape([1, 1, 5]) -> conv(2, 1, dilation: 1)',
+    'reshape([1, 1, 5]) -> max_pool([1, 2], round: ceil)',
+    'reshape([1, 1, 5]) -> avg_pool([1, 2], round: ceil, count: padded)',
+    'reshape([1, 1, 5]) -> avg_pool([1, 3], stride: 2, pad: [0, 1], count: valid)',
+    'reshape([1, 1, 5]) -> avg_pool([1, 3], pad: same, count: valid)',
+    'reshape([1, 1, 5]) -> pad(0, channels: [0, 1], value: 5)',
+    'reshape([1, 1, 5]) -> pad([0, 1], mode: edge)',
   ])('%s is not', (layers) => {
     expect(of(layers)).toEqual([])
   })
   test('nor where a block decides on the bias', () => {
     expect(of('dense(false)', 'block dense(v, bias) { return v -> fc(4, bias: bias, lr_mult: [1, 2]) }')).toEqual([])
+    expect(of('spread(1)', 'block spread(v, k) { return v -> reshape([5, 1, 1]) -> conv(2, k, dilation: 2) }')).toEqual([])
     expect(of('own(true)', 'block own(v, u) { return v -> batch_norm(stats: batch, unbiased: u) }')).toEqual([])
   })
   test.each(['batch_norm(eps: 1e-50)', 'mul(1e-46)', 'div(1e-46)', 'fc(5, weight_init: gaussian(1e-60))', 'lrn(alpha: -1e-99)'])(

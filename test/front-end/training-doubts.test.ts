@@ -21,6 +21,7 @@ test.each([
   ['sgd(lr: 0.1, weight_decay: 5e4)', /train\/decay lr 0.1 times weight_decay 50000 is 5000: each update takes more than a weight/],
   ['adamw(lr: 0.01, weight_decay: 100)', /train\/decay .* is 1: each update takes all of a weight/],
   ['sgd(lr: 0.1, regularize: l1)', /train\/idle regularize: l1 changes nothing: weight_decay is 0/],
+  ['sgd(lr: 0.1) schedule warmup(0) -> cosine', /train\/idle warmup\(0\) changes nothing: the rate is whole from the first update/],
 ])('%s is warned of', (solver, warning) => {
   expect(told(`solver ${solver}`)).toEqual([expect.stringMatching(warning)])
 })

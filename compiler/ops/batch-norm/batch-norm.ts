@@ -78,7 +78,16 @@ const batchNorm: Operator = {
     },
     doc: 'normalizes each channel over the batch and the positions of the map',
   },
-  traits: { statistics: { policy: policyOf, frozen: frozenStatistics }, initSeesThrough: true },
+  traits: {
+    statistics: { policy: policyOf, frozen: frozenStatistics },
+    initSeesThrough: true,
+    idle: (attributes) => {
+      const policy = policyOf(attributes)
+      const why = policy === 'caffe' ? 'stats: caffe keeps the variance times m / (m - 1) in any case'
+        : policy === 'batch' || policy === 'global' ? `stats: ${policy} keeps no variance of batches` : undefined
+      return why === undefined ? [] : [{ name: 'unbiased', by: 'stats', value: policy, why }]
+    },
+  },
   shape: (q) => {
     const problems = [...labelProblems(q), ...channelProblems(q)]
     const x = q.inputs[0]!

@@ -35,7 +35,9 @@ function convolution(transposed: boolean, depthwise = false): Converter {
     const kernel = least(view, 'kernel_size', pairOf(view, param, 'kernel_size', 'kernel', undefined), 1)
     const stride = least(view, 'stride', pairOf(view, param, 'stride', 'stride', 1), 1)
     const pad = least(view, 'pad', pairOf(view, param, 'pad', 'pad', 0), 0)
-    const dilation = least(view, 'dilation', pairOf(view, param, 'dilation', 'dilation', 1), 1)
+    const apart = least(view, 'dilation', pairOf(view, param, 'dilation', 'dilation', 1), 1)
+    // One element has no distance to another.
+    const dilation = apart.map((distance, d) => (kernel[d] === 1 ? 1 : distance)) as unknown as Pair
     const groups = param.number('group', depthwise ? out : 1)
     const bias = param.flag('bias_term', true)
     let owner: string | undefined

@@ -23,7 +23,11 @@ function pool(op: string, more: (node: OnnxNode, padded: boolean) => Record<stri
     const counts = windowCounts(node, sliding, sizes, ceil)
     const padded = [...sliding.before, ...sliding.after].some((n) => n > 0)
     node.give(unfold(back(
-      node.emit(op, [x], { ...windowArguments(cutOff(sliding, sizes)), round: ceil ? 'ceil' : 'floor', ...more(node, padded) }, [
+      node.emit(op, [x], {
+        ...windowArguments(cutOff(sliding, sizes)),
+        round: ceil && sliding.stride.some((step) => step > 1) ? 'ceil' : 'floor',
+        ...more(node, padded),
+      }, [
         x.dims[0]!,
         ...counts,
       ], {

@@ -87,11 +87,13 @@ export function windowArguments({ kernel, stride, dilation, before, after }: Sli
   const [top, left] = before
   const [bottom, right] = after
   const pad = top === bottom && left === right ? pair(before) : [top!, bottom!, left!, right!]
+  // One element has no distance to another.
+  const apart = dilation.map((distance, d) => (kernel[d] === 1 ? 1 : distance))
   return {
     kernel: pair(kernel),
     stride: pair(stride),
     pad,
-    ...(dilation.some((d) => d !== 1) && { dilation: pair(dilation) }),
+    ...(apart.some((d) => d !== 1) && { dilation: pair(apart) }),
   }
 }
 
