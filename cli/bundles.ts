@@ -131,7 +131,7 @@ export async function loadBundle(path: string, options: NetOptions): Promise<Bun
   const lowering = otherLowering(bundle, options)
   // Lowered otherwise, for another batch or for other programs, it is compiled again from the text that it carries; its weights fit.
   if (lowering || tuned || only || lacks(bundle, options.programs) || isForAnotherBatch(path, bundle, options)) {
-    const stays = options.older && carriesWide(bundle) && { wide: true }
+    const stays = options.older && carriesWide(bundle) && only?.targets?.includes(WASM) !== false && { wide: true }
     const made = await compileToRun(await netOf(path, bundle, options), { ...lowering, ...stays, ...choices }, options.runs)
     if (!options.runs) tuned?.sayBatch(made.manifest.train?.batch)
     return made

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Bundle, Storage } from '../bundle/format.ts'
-import { PLAN_KINDS, planKind } from '../bundle/plans.ts'
+import { PLAN_KINDS, planKind, WASM } from '../bundle/plans.ts'
 import { programFor } from '../bundle/programs.ts'
 import { planHere } from './devices.ts'
 import type { NetCompileOptions, NetSource } from './net-source.ts'
@@ -15,10 +15,13 @@ export interface Runs {
  * Compiles the programs that run, for the device that runs them: others would cost time and memory, and nobody asks for them. What the net
  * lacks is missed by who runs it, who says what it has: then it is compiled whole.
  */
-export async function compileToRun(net: NetSource, options: NetCompileOptions, runs: Runs | undefined): Promise<Bundle> {
-  if (!runs) return net.compile(options)
+export async function compileToRun(net: NetSource, asked: NetCompileOptions, runs: Runs | undefined): Promise<Bundle> {
+  if (!runs) return net.compile(asked)
   const { programs, device } = runs
-  const targets = await targetsToRun(net, device, options.storage ?? net.lowering.storage)
+  const { wide, ...rest } = asked
+  const targets = await targetsToRun(net, device, asked.storage ?? net.lowering.storage)
+  // A bundle may not be for the CPU: who runs it says so.
+  const options = wide && targets.includes(WASM) ? asked : rest
   const bundle = await unlessNone(net.compile({ ...options, programs, targets }))
   return bundle && holdsAll(bundle, programs) ? bundle : net.compile(options)
 }

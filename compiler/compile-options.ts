@@ -25,7 +25,7 @@ export interface CompileOptions {
   readonly precise?: boolean
   /**
    * `true`: beside each WebAssembly module one more, with kernels for hosts that run WebAssembly with vectors of twice the width (Node from
-   * 24 on, on x86-64 with AVX2: see `wasm`). Others do not read it. The same numbers to the bit. Default false.
+   * 24 on, on x86-64 with AVX2: see `wasm`). Others do not read it. The same numbers to the bit. Refused where `targets` leave `wasm` out. Default false.
    */
   readonly wide?: boolean
   /** Gives the text of `import "./other.net"`; absent: imports are errors. */

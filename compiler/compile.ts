@@ -4,7 +4,7 @@ import type { Diagnostic } from '../dsl/diagnostic.ts'
 import type { Program } from '../dsl/program.ts'
 import type { Source } from '../dsl/source.ts'
 import type { Bundle } from '../bundle/format.ts'
-import { TARGET_NAMES } from '../bundle/plans.ts'
+import { TARGET_NAMES, WASM } from '../bundle/plans.ts'
 import { problemsOf } from '../bundle/validate/problems.ts'
 import { CompileError } from './compile-error.ts'
 import { choosePrograms, noneOf, PROGRAM_NAMES, programProblems, unknownNames } from './front-end/choose-programs.ts'
@@ -78,6 +78,7 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
     })),
     ...unknownNames('pass', options.without?.filter((name) => !REQUIRED.includes(name)), REMOVABLE),
     ...unknownNames('program', options.programs, PROGRAM_NAMES),
+    ...(options.wide && !targets.some(({ wide }) => wide) ? [wideOfNone(targets)] : []),
     ...programProblems(graph, operators, options.programs),
   ]
   if (problems.length > 0) throw new CompileError([...diagnostics, ...problems])
@@ -122,6 +123,17 @@ function compileBy<Result extends Pick<PipelineResult, 'target' | 'plan' | 'file
   )
   return { bundle: { manifest, files: new Map(pipelines.flatMap(({ files }) => [...files])) }, pipelines, warnings: diagnostics }
 }
+
+/** `wide` concerns a target with modules. */
+const wideOfNone = (targets: readonly Target[]): Diagnostic => ({
+  severity: 'error',
+  code: 'option/wide',
+  message: `wide is for ${WASM}, and ${
+    targets.length === 0 ? 'nothing is compiled' : `the targets are ${targets.map(({ name }) => name).join(', ')}`
+  }`,
+  labels: [],
+  hint: `name ${WASM} among the targets, or leave wide out`,
+})
 
 /** The program with another batch to train with, as the bundle tells it. */
 const withBatch = (program: Program, batch: number | undefined): Program =>

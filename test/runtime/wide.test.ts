@@ -129,6 +129,10 @@ test('a net without sums of products has none', () => {
   expect(Object.values(bundle.manifest.plans['wasm']!.modules!).map((m) => m.wide)).toEqual([undefined])
 })
 
+test.each([[['webgpu'], 'the targets are webgpu'], [[], 'nothing is compiled']])('wide for targets %j is refused', (targets, why) => {
+  expect(() => compile(text, { targets, wide: true })).toThrow(`wide is for wasm, and ${why}`)
+})
+
 test('a depthwise convolution has one where it reads a packed map, and gives the same bits', async () => {
   const text = `net n {
   input image: f32[6, 18, 20]
