@@ -27,7 +27,7 @@ export function inlineWorker(script: string | undefined): Plugin {
         }
       })
       // The same for who lost the file: here it is not lost.
-      onLoad({ filter: TEXT }, () => ({ contents: "export const TEXT = ''" }))
+      onLoad({ filter: TEXT }, () => ({ contents: "export const textOfWorker = () => ''" }))
       onResolve({ filter: /^inline:worker$/ }, () => ({ path: 'worker', namespace: 'inline' }))
       onLoad({ filter: /.*/, namespace: 'inline' }, async () => {
         if (script === undefined)

@@ -72,9 +72,10 @@ function besideThis(): WorkerLike | undefined {
 
 /** The same as a text, where a bundler left the script behind. */
 async function ofText(): Promise<WorkerLike | undefined> {
-  const { TEXT } = await import('./worker-text.ts')
-  if (TEXT === '' || typeof Worker === 'undefined') return undefined
-  const url = URL.createObjectURL(new Blob([TEXT], { type: 'text/javascript' }))
+  const { textOfWorker } = await import('./worker-text.ts')
+  const text = await textOfWorker()
+  if (!text || typeof Worker === 'undefined') return undefined
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
   const worker = new Worker(url) as unknown as WorkerLike
   // Not before it was read.
   setTimeout(() => URL.revokeObjectURL(url), PATIENCE_MS)
