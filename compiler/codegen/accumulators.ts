@@ -308,6 +308,7 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
         .reduce((a, b) => this.builder.op(e.combine === 'sum' ? 'add' : 'max', [a, b]))
     )
     if (across && points.some((p) => p.lanes)) return this.finishSums(e, points, totals)
+    if (across && e.combine === 'sum' && groups.every((members) => members.length === 1)) return this.finishSums(e, groups.flat(), totals)
     groups.forEach((members, g) =>
       members.forEach((point, lane) => {
         const accumulator = totals[g]!
@@ -320,17 +321,20 @@ export abstract class AccumulatorEmitter extends ExpressionEmitter {
     )
   }
 
-  /** Puts together what was summed up in lanes, four sums where a point is four. */
+  /** Puts together what was summed up in lanes, four sums at a time: where a point is four, and where four points follow each other. */
   private finishSums(e: Reduction, points: readonly Point[], totals: readonly Operand[]): void {
-    let next = 0
-    for (const point of points) {
-      if (!point.lanes) {
+    for (let [i, next] = [0, 0]; i < points.length;) {
+      const point = points[i]!
+      const four = point.lanes ? onePointEach(point) : points.slice(i, i + 4)
+      if (four.length < 4 || (!point.lanes && four.some((p) => p.lanes))) {
         this.retain(e, point, this.builder.op('lanesum', [totals[next++]!]))
+        i++
         continue
       }
       const sums = this.builder.op('lanesums', totals.slice(next, next += 4))
-      this.retain(e, point, sums)
-      onePointEach(point).forEach((p, lane) => this.retain(e, p, operands.laneOf(sums, lane)))
+      if (point.lanes) this.retain(e, point, sums)
+      four.forEach((p, lane) => this.retain(e, p, operands.laneOf(sums, lane)))
+      i += point.lanes ? 1 : 4
     }
   }
 

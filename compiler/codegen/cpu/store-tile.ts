@@ -1,11 +1,12 @@
 import { invariant } from '../../invariant.ts'
 import { type Index, linearIndex } from '../../ir/affine.ts'
-import type { Equation } from '../../ir/equation.ts'
+import type { Equation, Store } from '../../ir/equation.ts'
 import type { Tensor } from '../../ir/tensor.ts'
 import type { Operand, Statement } from '../kernel-function.ts'
 import type { Point } from '../point.ts'
 import { range } from '../range.ts'
 import type { ReductionEmitter } from '../reduction-emitter.ts'
+import * as operands from '../operands.ts'
 import * as statements from '../statements.ts'
 
 /** A store whose value was emitted, and which itself is not yet. */
@@ -15,6 +16,8 @@ interface Stored {
   /** 0: one value. */
   readonly step: number
   readonly value: Operand
+  /** What is there is added to. */
+  readonly isAdded?: boolean
 }
 
 /**
@@ -38,7 +41,13 @@ export function storeTile(
     // By the terms of the index, then by its constant.
     const entries: Stored[] = []
     const places = new Map<string, Map<number, number>>()
+    const together = fourSums(s, linear, values, points)
     for (const given of points) {
+      const four = together.get(given)
+      if (four !== undefined) {
+        if (four) entries.push({ binding: slots.get(s.tensor)!, step: 1, ...four })
+        continue
+      }
       const lanes = values.lanesOfIndex(linear, given)
       invariant(lanes, () => `${name}: ${s.tensor.name} is stored at uneven distances`)
       const point = lanes.step === 0 ? given.lane(0) : given
@@ -66,10 +75,43 @@ export function storeTile(
     if (interleaved) {
       for (const other of interleaved) done.add(other)
       target.push(statements.storeInterleaved(entry.binding, at, interleaved.map((w) => w.value), entry.step))
-    } else if (entry.step > 0) target.push(statements.store(entry.binding, at, entry.value, 4, entry.step))
-    else target.push(statements.store(entry.binding, at, entry.value))
+    } else if (entry.step > 0) {
+      const value = entry.isAdded ? operands.operation('add', [operands.load(entry.binding, at, 4, 1), entry.value], 'f32', 4) : entry.value
+      target.push(statements.store(entry.binding, at, value, 4, entry.step))
+    } else target.push(statements.store(entry.binding, at, entry.value))
   }
   for (const { binding, values } of counted) target.push(statements.count(binding, values))
+}
+
+/**
+ * Single points whose sums are lanes of one vector and are stored side by side, as they are or added to what is there: the first of four has their
+ * store, the others have null.
+ */
+function fourSums(
+  { tensor, at, value }: Store,
+  linear: Index,
+  values: ReductionEmitter,
+  points: readonly Point[],
+): ReadonlyMap<Point, Pick<Stored, 'index' | 'value' | 'isAdded'> | null> {
+  const found = new Map<Point, Pick<Stored, 'index' | 'value' | 'isAdded'> | null>()
+  const isAdded = value.kind === 'binary' && value.op === 'add' && value.a.kind === 'load' && value.a.tensor === tensor &&
+    linearIndex(tensor, value.a.at).key === linearIndex(tensor, at).key
+  const sum = isAdded ? value.b : value
+  if (sum.kind !== 'reduce') return found
+  for (let i = 0; i + 4 <= points.length;) {
+    const four = points.slice(i, i + 4)
+    const sums = four.map((p) => (p.lanes ? undefined : values.found(sum, p)))
+    const first = sums[0]?.kind === 'lane' ? sums[0].of : undefined
+    const start = values.at(linear, four[0]!)
+    const isTogether = first && four.every((p, lane) => {
+      const [part, place] = [sums[lane], values.at(linear, p)]
+      return part?.kind === 'lane' && part.of === first && part.lane === lane && place.termsKey === start.termsKey &&
+        place.constant === start.constant + lane
+    })
+    if (isTogether) four.forEach((p, lane) => found.set(p, lane === 0 ? { index: start, value: first, isAdded } : null))
+    i += isTogether ? 4 : 1
+  }
+  return found
 }
 
 /** Stores of vectors, each followed by the one that lies behind it in memory. */
