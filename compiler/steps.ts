@@ -1,7 +1,7 @@
 import { type Equation, reads, writes } from './ir/equation.ts'
 import { inOrder } from './ir/in-order.ts'
 import { onceByNodes } from './ir/once-by-node.ts'
-import type { IsConstant } from './ir/prepack.ts'
+import type { IsConstant, PrepackedKernel } from './ir/prepack.ts'
 import { bufferOf, type StorageSlot } from './ir/tensor.ts'
 import type { KernelFunction } from './codegen/kernel-function.ts'
 import { printKernelFunction } from './codegen/print.ts'
@@ -205,20 +205,31 @@ export const rematerialize: KernelStep = {
 /** Programs that change no parameters, so that what depends on these alone is done once for many runs, in `prepare`. */
 const PREPACKED: readonly ProgramName[] = ['infer', 'eval']
 
+const prepares = ({ program, options, target }: Lowering): boolean =>
+  target?.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program)
+
+/** What is constant beside these equations. */
+function isConstantIn(equations: readonly Equation[]): IsConstant {
+  const written = new Set(equations.flatMap(writes).map((t) => bufferOf(t)))
+  return (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
+}
+
+const prepackedIn =
+  ({ target, options: { batch, schedules } }: KernelContext, isConstant: IsConstant) => (e: Equation): PrepackedKernel | undefined =>
+    schedules ? target.prepack!(inOrder(e), isConstant, batch, schedules[target.name])
+      : prepackedOf(`${batch} ${reads(e).map(isConstant).join()}`, target, e)
+
 /** Constant weights of `infer` and `eval` are packed by `prepare`, into memory of their own. Memory `small` does without. */
 export const prepack: KernelStep = {
   name: 'prepack',
   level: 'kernels',
   verify: verifyAfter('prepack'),
-  applies: ({ program, options, target }) => target?.prepack !== undefined && options.memory !== 'small' && PREPACKED.includes(program),
-  run: (work, { target, options: { batch, schedules } }) => {
-    const written = new Set(work.kernels.flatMap(({ equation }) => writes(equation)).map((t) => bufferOf(t)))
-    const isConstant: IsConstant = (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
+  applies: prepares,
+  run: (work, context) => {
+    const prepacked = prepackedIn(context, isConstantIn(work.kernels.map(({ equation }) => equation)))
     const equations: (readonly Equation[])[] = []
     const kernels = work.kernels.map((kernel) => {
-      const { equation } = kernel
-      const found = schedules ? target.prepack!(inOrder(equation), isConstant, batch, schedules[target.name])
-        : prepackedOf(`${batch} ${reads(equation).map(isConstant).join()}`, target, equation)
+      const found = prepacked(kernel.equation)
       if (!found) return kernel
       equations.push(found.preparation)
       const { weight } = found.equation.prepacked!
@@ -254,7 +265,8 @@ function showVerified(f: KernelFunction, { name, capabilities }: Target): string
   return printKernelFunction(f)
 }
 
-function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, options }: KernelContext): FusionContext {
+function fusionContext({ graph, lowered: { equations, kept, viewOf } }: Work, context: KernelContext): FusionContext {
+  const { target, options } = context
   const {
     maxBindings,
     maxPrologueInputs,
@@ -275,6 +287,7 @@ function fusionContext({ graph, lowered: { kept, viewOf } }: Work, { target, opt
     statisticsBlock,
     // What one kernel makes for itself and for others cannot be made again for one of them.
     ...(rejectFusedProducer && !rematerializes(options) && { rejectFusedProducer: (e) => rejectFusedProducer(e, options.batch) }),
+    ...(prepares(context) && { preparedFor: (e) => prepackedIn(context, isConstantIn(equations))(e)?.equation.prepacked?.packed.name }),
     ...(rejectJoined && !rematerializes(options) && { rejectJoined }),
     ...(price && !rematerializes(options) && { price, estimates: options.estimates === true }),
     unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),

@@ -21,6 +21,8 @@ export interface FusionContext {
   readonly statisticsBlock: (e: Equation) => BlockSizes | string
   /** Why a kernel cannot compute and store its fused producer (see `FusedProducer`). Absent: none can. */
   readonly rejectFusedProducer?: (e: Equation) => string | undefined
+  /** What `prepare` packs for a kernel, in a word; undefined: nothing. Absent: in this program it packs nothing for any. */
+  readonly preparedFor?: (e: Equation) => string | undefined
   /** Why an equation (`plain`) is faster without the epilogue or side reduction that is joined to it. Absent: it never is. */
   readonly rejectJoined?: (joined: Equation, plain: Equation) => string | undefined
   /**

@@ -54,6 +54,9 @@ function tryMaterialize(
     return `${joined.name} would bind ${bound} buffers, ${context.maxBindings} are granted everywhere`
   const refusal = reject(joined)
   if (refusal) return refusal
+  const packed = context.preparedFor?.(reader.equation)
+  if (packed !== undefined && context.preparedFor?.(joined) !== packed)
+    return `${reader.equation.name} is faster by itself: with what it would compute first, ${packed} could not be prepared for it`
   const { refusal: dearer, note } = weigh(equation.name, [joined], [reader.equation], [equation], context)
   if (dearer) return dearer
   program.set(reader, joined)

@@ -133,3 +133,34 @@ test('a net that saves memory stores it by a pass of its own: it is made again w
     expect(kernels.flatMap((k) => k.why).join()).not.toMatch(/stored as it is loaded/)
   }
 })
+
+describe('inference, whose filters are prepared', () => {
+  const text = (channels: number, side: number): string => `
+    net one {
+      input x: f32[${channels}, ${side}, ${side}]
+      y = x -> batch_norm -> tanh -> conv(${channels}, 3, pad: 1)
+      loss = sum(y)
+      output out = y
+    }
+    train { batch 16 solver sgd(lr: 0.1) }`
+  test.each([
+    ['by tiles of one image: so is that of what is made first', 16, 12, true],
+    ['by tiles of blocks of images: what would be made image by image is a pass', 32, 4, false],
+  ])('%s', async (_, channels, side, isFused) => {
+    const batch = 9
+    const runs: ArrayLike<number>[] = []
+    for (const device of [exact, ...cpus]) {
+      const bundle = compiled(text(channels, side), { targets: ['wasm'], programs: ['infer'] })
+      const net = await open(bundle, { device, batch, seed: 3 })
+      runs.push((await net.run(normalInputs(bundle, batch)))['out']!)
+      net.close()
+    }
+    const [want, one, two] = runs
+    expect(two).toEqual(one)
+    for (let i = 0; i < want!.length; i++) expect(one![i]).toBeCloseTo(want![i]!, 4)
+    const { kernels } = inspect(text(channels, side), { target: 'wasm', programs: ['infer'] }).programs['infer']!
+    const how = kernels.map((k) => k.how).join()
+    expect(how).toContain('filter prepared')
+    expect(how.includes('first; ')).toBe(isFused)
+  })
+})

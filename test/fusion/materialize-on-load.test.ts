@@ -18,6 +18,11 @@ test('joins a value with several readers to the first convolution that loads it,
   expectSameValues(kernels, equations, [a, y, z])
 })
 
+test('joins what has the same weight packed as without it', () => {
+  const kernels = fuse(PASS, equations, { rejectFusedProducer, preparedFor: () => 'weight.panels' })
+  expect(namesOf(kernels)).toEqual(['a+y', 'z'])
+})
+
 describe('leaves alone, without a word', () => {
   test.each<[string, readonly Equation[], Partial<FusionContext>]>([
     ['everything where a target has no such kernels', equations, {}],
@@ -41,6 +46,18 @@ describe('refuses', () => {
     ['more maps than a prologue may read', [sum, conv(y, a)], { maxPrologueInputs: 1 }, 'a is too dear to compute as y loads it'],
     ['two exponentials and more', [dear, conv(y, a)], {}, 'a is too dear to compute as y loads it'],
     ['what reads a tensor that changes on the way', [relu(a, x), relu(x, z), conv(y, a)], {}, 'x changes before y loads a'],
+    [
+      'what leaves nothing that prepare could pack',
+      equations,
+      { preparedFor: (e) => (e.fusedProducer ? undefined : 'weight.panels') },
+      'y is faster by itself: with what it would compute first, weight.panels could not be prepared for it',
+    ],
+    [
+      'what another form would be packed for',
+      equations,
+      { preparedFor: (e) => (e.fusedProducer ? 'weight.rows' : 'weight.panels') },
+      'y is faster by itself: with what it would compute first, weight.panels could not be prepared for it',
+    ],
     ['more bindings than are granted', [many, conv(y, a)], {}, 'a+y would bind 9 buffers, 8 are granted everywhere'],
   ])('%s', (_, program, changes, reason) => {
     const kernels = fuse(PASS, program, { rejectFusedProducer, ...changes })

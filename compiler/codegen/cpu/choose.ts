@@ -137,7 +137,7 @@ export class CpuScheduler {
   /** The equation with a weight that `prepare` packs, where its kernel is faster so, and the equation that packs it. `batch`: that the net trains with, or 1. */
   prepack(e: Equation, isConstant: IsConstant, batch: number): PrepackedKernel | undefined {
     const { contraction } = simplify(e)
-    if (!contraction || e.fusedProducer) return undefined
+    if (!contraction) return undefined
     const schedule = this.scheduleOf(e)
     const { algorithm } = schedule
     if (algorithm !== 'winograd' && algorithm !== 'contraction') return undefined
