@@ -149,7 +149,7 @@ export function planForward(c: Contraction, shape: Convolution, tiling: Tiling, 
       transformed: tensor('transformed', [elements, plane(inputs * tiles)]),
       filter: prepacked ?? tensor('windows', [elements, plane(kept * inputs)]),
       products: tensor('products', [elements, plane((multipliesAll ? blockCount : 1) * outputs * tiles)]),
-      results: images ? tensor('results', [images.size, plane(outputs * (tiledRow.extent as number) * (tiledColumn.extent as number))])
+      results: images ? tensor('results', [images.size, plane(resultsOf(outputs, blockRow, shape.column, { ...tiling, down }))])
         : tensor('results', storesByRows ? [down * m, across * m] : [outputs, m, m, tiles]),
       betweenInputs: betweenPasses('halfway', transforms.input, inLanes),
       betweenFilters: betweenPasses('windows_halfway', transforms.weight, shape.channels.at(-1)!),
@@ -236,6 +236,15 @@ export const preparedPlace = (
 /** Where the product of an output channel of a block and a tile lies, of each element. */
 export const productPlace = (p: ForwardPlan, out: IndexLike, tile: IndexLike): IndexLike =>
   plus(times(p.multipliesAll ? plus(times(p.channelBlocks, p.outputs), out) : out, p.tiles), tile)
+
+/** Where a result of a block of images lies, of an output channel of a block: rows follow each other, whatever tiles compute behind their ends. */
+export const placeOfResult = ({ blockOut, blockRow, column }: ForwardPlan, row: IndexLike, at: IndexLike): IndexLike =>
+  plus(times(plus(times(blockOut, blockRow.extent as number), row), column.extent as number), at)
+
+/** Elements of these, with those that the last tile computes behind the end. */
+const resultsOf = (outputs: number, row: Axis, column: Axis, { m, down, across, isPadded }: Tiling): number =>
+  isPadded ? ((outputs - 1) * (row.extent as number) + down * m - 1) * (column.extent as number) + across * m
+    : outputs * (row.extent as number) * (column.extent as number)
 
 /** Several axes counted through as one. */
 export function flatIndex(axes: readonly Axis[]): { size: number; at: (axes: readonly IndexLike[]) => IndexLike } {

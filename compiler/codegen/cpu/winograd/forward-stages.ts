@@ -2,7 +2,7 @@ import { substitute, replaceNode } from '../../../ir/rewrite.ts'
 import { strideOf } from '../../../ir/analysis.ts'
 import { type Equation, type Store, store } from '../../../ir/equation.ts'
 import { type Expression, load, walk } from '../../../ir/expression.ts'
-import { type Axis, axis, divide, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
+import { type Axis, axis, divide, index, type IndexLike, linearIndex, minus, plus, remainder, substitute as substituteIndex,
   times } from '../../../ir/affine.ts'
 import { CPU } from '../cost-model.ts'
 import { withStatistics } from '../gathered-sums.ts'
@@ -12,7 +12,7 @@ import { otherFactor } from '../schedule.ts'
 import type { TaskBlock } from '../tasks.ts'
 import { transformsOf } from './transforms.ts'
 import { twoPasses } from './two-passes.ts'
-import { filterPlace, flatIndex, type ForwardPlan, productPlace } from './forward-plan.ts'
+import { filterPlace, flatIndex, type ForwardPlan, placeOfResult, productPlace } from './forward-plan.ts'
 
 /** Loops over tiles, the last one in lanes. */
 const overTiles = ({ tileAxes }: ForwardPlan): Loop[] => vectorLoops(tileAxes)
@@ -157,20 +157,26 @@ function storeRows(p: ForwardPlan): Stage {
   return { equation, loops: [{ axis: row, tile: 1 }, { axis: column, tile, vectorized: true }], unroll: new Map() }
 }
 
-/** The same for a block of images: the results of each are put together in scratch memory, then stored image by image. */
+/**
+ * The same for a block of images: the results of each are put together in scratch memory, then stored image by image. Maps lie there without gaps, so that vectors
+ * go on from row to row. What a tile computes behind the end of a row falls on places that are written later: tiles of a row come from right to left, rows of
+ * a tile and channels in order.
+ */
 function transformImagesBack(p: ForwardPlan, { inner }: TaskBlock): (Stage | StageGroup)[] {
-  const { tiling: { m, stepDown, stepAcross }, size, tensors, equation: e } = p
-  const place = (row: IndexLike, column: IndexLike): IndexLike =>
-    plus(times(plus(times(p.blockOut, p.tiledRow.extent as number), row), p.tiledColumn.extent as number), column)
+  const { tiling: { m, across, stepDown, stepAcross, isPadded }, size, tensors, equation: e } = p
+  const place = (row: IndexLike, column: IndexLike): IndexLike => placeOfResult(p, row, column)
+  const leftwards = new Map<Axis, IndexLike>(isPadded ? [[p.tileColumn, minus(across - 1, p.tileColumn)]] : [])
+  const tileColumn = substituteIndex(index(p.tileColumn), leftwards)
   const back = twoPasses({
     name: e.name,
     matrix: transformsOf(m, p.filterSize).output,
     each: [...scalarLoops([p.blockOut]), ...overTiles(p)],
     between: p.tensors.betweenResults,
-    element: (column, row) => load(tensors.products, plus(column, row * size), productPlace(p, p.blockOut, p.tile)),
+    element: (column, row) =>
+      load(tensors.products, plus(column, row * size), productPlace(p, p.blockOut, substituteIndex(index(p.tile), leftwards))),
     stores: (row, values) =>
       values.map((value, column) =>
-        store(tensors.results, [p.lane, place(plus(times(p.tileRow, stepDown), row), plus(times(p.tileColumn, stepAcross), column))], value)
+        store(tensors.results, [p.lane, place(plus(times(p.tileRow, stepDown), row), plus(times(tileColumn, stepAcross), column))], value)
       ),
   })
   const result = load(tensors.results, inner, place(p.blockRow, p.column))
