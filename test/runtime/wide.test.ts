@@ -63,6 +63,22 @@ test('so they do where filters are prepared', async () => {
   expect(results[1]).toEqual(results[0])
 })
 
+// A block of 32 images is four tiles of seven images and one of four.
+test.each([24, 31, 32, 40])('so they do where tiles do not divide a block of images: %i images', async (batch) => {
+  const text = 'net n {\n  input image: f32[24, 3, 3]\n  output y = image -> conv(8, 3, pad: 1)\n}\n'
+  const bundle = compile(text, { targets: ['wasm'], wide: true, programs: ['infer'] })
+  const results: Int32Array[] = []
+  for (const wide of [false, true]) {
+    const device = await wasm({ threads: 1, wide })
+    const net = await open(bundle, { device, batch, seed: 3 })
+    const { y } = await net.run({ image: normals(batch * 24 * 3 * 3, 1) })
+    results.push(new Int32Array(Float32Array.from(y!).buffer))
+    net.close()
+    device.close()
+  }
+  expect(results[1]).toEqual(results[0])
+})
+
 // What follows sums in phases is computed in their place, of whole maps: 36 points are four pairs of vectors and a half.
 test('so they do where what was stored is updated in place', async () => {
   const text = `net n {

@@ -114,19 +114,21 @@ export class TileLoops {
     })
   }
 
-  /** Images of a task in vectors, or `size` of them one by one (`width` 1): none begins behind the batch. */
+  /** Images of a task in vectors, or `size` of them one by one (`width` 1): none begins behind the batch. What a tile does not divide comes last. */
   private imageLanes(a: Axis, size: number, width: number, bound: Point, inside: (points: (point: Point) => Point[]) => void): void {
     const { builder } = this
-    builder.countedLoop(a, (a.extent as number) / size, (i) => {
-      const start = times(i, size)
+    const count = a.extent as number
+    const tile = (start: Index, of: number): void =>
       builder.ifAll(
         [builder.within(plus(this.firstImage(bound), start), 'n')],
         () =>
           inside((p) =>
-            width === 1 ? range(size).map((j) => p.with(a, plus(start, j))) : range(size / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))
+            width === 1 ? range(of).map((j) => p.with(a, plus(start, j))) : range(of / 4).map((j) => p.withLanes(a, plus(start, 4 * j)))
           ),
       )
-    })
+    const rest = count % size
+    if (count > rest) builder.countedLoop(a, (count - rest) / size, (i) => tile(times(i, size), size))
+    if (rest > 0) tile(index(count - rest), rest)
   }
 
   /** The first image of a task. */
