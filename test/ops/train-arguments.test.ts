@@ -45,6 +45,9 @@ describe('numbers of a training that cannot stay finite, or mean nothing, are re
   test('a rate of 0 is one, and warned of: nothing is learned', () =>
     expect(told('solver sgd(lr: 0, momentum: 0)')).toEqual([expect.stringMatching(/^train\/rate: /)]))
 
+  test('a warm-up of no updates is one, and warned of: it changes nothing', () =>
+    expect(told('solver sgd schedule warmup(0) -> poly(power: 0)')).toEqual([expect.stringMatching(/^train\/idle: warmup\(0\)/)]))
+
   test('a rate at which a training only diverges is one, and warned of', () =>
     expect(told('solver sgd(lr: 1e30)')).toEqual([expect.stringMatching(/^train\/rate: /)]))
 
@@ -64,7 +67,7 @@ test('what can be is taken', () => {
       'solver sgd schedule exp(gamma: 1.1)',
       'solver sgd schedule step(gamma: 0, every: 0.5 epochs)',
       'solver sgd schedule sigmoid(gamma: -0.1, step: 5)',
-      'solver sgd schedule warmup(0) -> poly(power: 0)',
+      'solver sgd schedule warmup(1) -> poly(power: 0)',
     ]
   ) expect(told(train)).toEqual([])
 })
