@@ -33,6 +33,8 @@ export interface CpuModel {
   readonly interleavedStore: number
   /** Loads that `exp`, `log`, `tanh` and `erf` count as. */
   readonly functionLoads: number
+  /** Times that one of these takes behind the sums of a register tile, which are in its way, of one in a pass. */
+  readonly functionsOfSums: number
   /** Steps of an axis whose length depends on the batch. */
   readonly batchSteps: number
   /** Terms of a sum up to which it is unrolled whole in a pointwise kernel. */
@@ -178,6 +180,7 @@ export const CPU: CpuModel = {
   scatteredStore: 5,
   interleavedStore: 2,
   functionLoads: 10,
+  functionsOfSums: 1.3, // sigmoid and gelu behind 1 x 1 of 64 to 128 channels on maps of 7 to 28: 1.05 to 2.1, most 1.2 to 1.4
   batchSteps: 16,
   unrolledTerms: 16,
   unrolledWindow: 25,

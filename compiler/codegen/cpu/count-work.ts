@@ -1,10 +1,10 @@
-import { freeAxes, memoryStride } from '../../ir/analysis.ts'
+import { freeAxes, hasReduction, memoryStride } from '../../ir/analysis.ts'
 import { type Axis } from '../../ir/affine.ts'
 import { type Equation, reads, writes } from '../../ir/equation.ts'
 import { type Expression, forEachChild } from '../../ir/expression.ts'
 import { elementBytes, elementsPerSample, isBatched } from '../../ir/tensor.ts'
 import { costOfStride, CPU, type Work } from './cost-model.ts'
-import type { Loop, LoopNest, Stage, StageGroup } from './loop-nest.ts'
+import { type Loop, type LoopNest, pointsOfTile, type Stage, type StageGroup } from './loop-nest.ts'
 
 /** A loop around a value: how often it iterates, and for how many points of its axis an iteration is written out. */
 interface Around {
@@ -74,6 +74,7 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
     const lanes = fours ?? vectorReduction ?? shared
     const stageLoops = [...outer, ...own]
     for (let i = outer.length; i < stageLoops.length; i++) work.iterations += tripsOf(stageLoops.slice(0, i + 1))
+    const hasTile = pointsOfTile(loops) >= CPU.lanes * CPU.accumulators / 2 && equation.stores.some(({ value }) => hasReduction(value))
     const seen = new Set<Expression>()
     const visit = (node: Expression, within: Nesting, inSum: boolean): void => {
       if (seen.has(node)) return
@@ -105,7 +106,8 @@ export function countWork(e: Equation, nest: LoopNest, batch: number): Work {
       if (node.kind === 'load') {
         if (isVector) work.loads += times * costOfStride(memoryStride(node.tensor, node.at, sumLanes))
         else work[scalar] += times
-      } else if ((node.kind === 'unary' || node.kind === 'binary') && FUNCTIONS.has(node.op)) work.functions += times
+      } else if ((node.kind === 'unary' || node.kind === 'binary') && FUNCTIONS.has(node.op))
+        work.functions += times * (inSum || !hasTile ? 1 : CPU.functionsOfSums)
       else work[isVector ? 'arithmetic' : scalar] += times * operationsOf(node)
       forEachChild(node, (child) => visit(child, within, inSum))
     }
