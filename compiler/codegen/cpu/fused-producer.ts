@@ -35,7 +35,10 @@ export function withFusedProducer({ name, layers }: Equation, { store }: FusedPr
   const [channel, ...place] = own
   const first: readonly IndexLike[] = channel ? [channels === undefined ? channel : plus(times(fixed[1]!, channels), channel)] : []
   const equation = newEquation(name, layers, [...fixed, ...own], [storeAt([image, ...first, ...place].map(index))])
-  const made: Stage = { ...pointStage(flattenAxes(equation, fixed), fixed), invariantOver: fixed }
+  const stage = pointStage(flattenAxes(equation, fixed), fixed)
+  // Two vectors at a time, as in a pass: functions of one hide what those of the other wait for, and engines join them to one of twice the width.
+  const loops = stage.loops.map((l): Loop => (l.vectorized && (l.axis.extent as number) >= 2 * CPU.lanes ? { ...l, tile: 2 } : l))
+  const made: Stage = { ...stage, loops, invariantOver: fixed }
   return { ...nest, stages: [made, ...nest.stages], summary }
 }
 
