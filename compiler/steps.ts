@@ -214,10 +214,14 @@ function isConstantIn(equations: readonly Equation[]): IsConstant {
   return (t) => t.storage !== undefined && CONSTANT_ROLES.includes(t.storage.role) && !written.has(bufferOf(t))
 }
 
-const prepackedIn =
-  ({ target, options: { batch, schedules } }: KernelContext, isConstant: IsConstant) => (e: Equation): PrepackedKernel | undefined =>
-    schedules ? target.prepack!(inOrder(e), isConstant, batch, schedules[target.name])
-      : prepackedOf(`${batch} ${reads(e).map(isConstant).join()}`, target, e)
+const prepackedBy = (e: Equation, isConstant: IsConstant, { target, options: { batch } }: KernelContext): PrepackedKernel | undefined =>
+  prepackedOf(`${batch} ${reads(e).map(isConstant).join()}`, target, e)
+
+/** What would be packed for a kernel, by the target's own choice: fusion is the same whatever schedules are given. */
+function preparedIn(context: KernelContext, equations: readonly Equation[]): (e: Equation) => string | undefined {
+  let isConstant: IsConstant | undefined
+  return (e) => prepackedBy(e, isConstant ??= isConstantIn(equations), context)?.equation.prepacked?.packed.name
+}
 
 /** Constant weights of `infer` and `eval` are packed by `prepare`, into memory of their own. Memory `small` does without. */
 export const prepack: KernelStep = {
@@ -226,10 +230,13 @@ export const prepack: KernelStep = {
   verify: verifyAfter('prepack'),
   applies: prepares,
   run: (work, context) => {
-    const prepacked = prepackedIn(context, isConstantIn(work.kernels.map(({ equation }) => equation)))
+    const { target, options: { batch, schedules } } = context
+    const isConstant = isConstantIn(work.kernels.map(({ equation }) => equation))
     const equations: (readonly Equation[])[] = []
     const kernels = work.kernels.map((kernel) => {
-      const found = prepacked(kernel.equation)
+      const { equation } = kernel
+      const found = schedules ? target.prepack!(inOrder(equation), isConstant, batch, schedules[target.name])
+        : prepackedBy(equation, isConstant, context)
       if (!found) return kernel
       equations.push(found.preparation)
       const { weight } = found.equation.prepacked!
@@ -287,7 +294,7 @@ function fusionContext({ graph, lowered: { equations, kept, viewOf } }: Work, co
     statisticsBlock,
     // What one kernel makes for itself and for others cannot be made again for one of them.
     ...(rejectFusedProducer && !rematerializes(options) && { rejectFusedProducer: (e) => rejectFusedProducer(e, options.batch) }),
-    ...(prepares(context) && { preparedFor: (e) => prepackedIn(context, isConstantIn(equations))(e)?.equation.prepacked?.packed.name }),
+    ...(prepares(context) && { preparedFor: preparedIn(context, equations) }),
     ...(rejectJoined && !rematerializes(options) && { rejectJoined }),
     ...(price && !rematerializes(options) && { price, estimates: options.estimates === true }),
     unfusedLayers: new Set(graph.nodes.filter((node) => node.attributes['style'] === 'split').map((node) => node.layer)),
